@@ -1,0 +1,83 @@
+//! A tree as YAML or JSON text, for `print-config` and the run folder.
+
+use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
+
+use crate::secret;
+use crate::tree::{Node, ScalarKind, Value};
+
+/// A tree to be serialized, with or without its secrets.
+#[derive(Clone, Copy, Debug)]
+pub struct Printed<'a> {
+    node: &'a Node,
+    redact: bool,
+    secret: bool,
+}
+
+impl<'a> Printed<'a> {
+    /// Secrets are replaced by [`secret::REDACTED`].
+    pub fn redacted(node: &'a Node) -> Self {
+        Self {
+            node,
+            redact: true,
+            secret: false,
+        }
+    }
+
+    /// Secrets are printed.
+    pub fn unredacted(node: &'a Node) -> Self {
+        Self {
+            node,
+            redact: false,
+            secret: false,
+        }
+    }
+
+    /// The tree as YAML.
+    pub fn to_yaml(self) -> Result<String, serde_yaml::Error> {
+        serde_yaml::to_string(&self)
+    }
+
+    fn child(self, node: &'a Node, secret: bool) -> Self {
+        Self {
+            node,
+            redact: self.redact,
+            secret: self.secret || secret,
+        }
+    }
+}
+
+impl Serialize for Printed<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.node.value {
+            Value::Sequence(items) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    list.serialize_element(&self.child(item, false))?;
+                }
+                list.end()
+            }
+            Value::Mapping(mapping) => {
+                let mut map = serializer.serialize_map(None)?;
+                for entry in mapping {
+                    let is_secret = secret::entry_is_secret(mapping, &entry.key);
+                    map.serialize_entry(&entry.key, &self.child(&entry.value, is_secret))?;
+                }
+                map.end()
+            }
+            Value::Scalar(scalar) => match scalar.kind {
+                ScalarKind::Null => serializer.serialize_unit(),
+                _ if self.redact && self.secret => serializer.serialize_str(secret::REDACTED),
+                ScalarKind::Bool(value) => serializer.serialize_bool(value),
+                ScalarKind::Int(value) => match u64::try_from(value) {
+                    Ok(value) => serializer.serialize_u64(value),
+                    Err(_) => serializer.serialize_i64(value as i64),
+                },
+                ScalarKind::Float(value) => serializer.serialize_f64(value),
+                ScalarKind::String if self.redact => {
+                    serializer.serialize_str(&secret::redact_urls(&scalar.text))
+                }
+                ScalarKind::String => serializer.serialize_str(&scalar.text),
+            },
+        }
+    }
+}
