@@ -1,1 +1,14 @@
-//! .
+//! The shared core: the data model, the component contract, the graph, delivery, self-telemetry.
+//!
+//! No component and no YAML key of one is known here. Read in this order: [`batch`] (what flows),
+//! [`component`] (who handles it and what they promise), [`graph`] (how they are joined), [`export`]
+//! (what surrounds every exporter).
+
+pub mod batch;
+pub mod otlp;
+pub mod signal;
+#[cfg(any(test, feature = "test-util"))]
+pub mod testing;
+
+pub use batch::{Batch, Decoded, RequestContext};
+pub use signal::{Signal, SignalSet};

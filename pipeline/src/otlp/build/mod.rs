@@ -1,0 +1,188 @@
+//! Writing metrics requests for receivers that make their own data, straight to the wire.
+//!
+//! A scraper describes each metric once, in a static [`MetricInfo`], and adds points to it. The order is
+//! resource, scope, metrics, points; each is closed when the next of its kind starts.
+
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use super::attributes::{NewValue, put_attribute};
+use super::wire::{put_bytes, put_double, put_fixed64, put_varint_field};
+use crate::batch::Batch;
+use crate::signal::Signal;
+
+/// What is known of a metric before it has a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MetricInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// What it measures, in a sentence without a period.
+    pub description: &'static str,
+    /// Its unit in UCUM.
+    pub unit: &'static str,
+    /// How its values relate.
+    pub kind: MetricKind,
+}
+
+/// How the values of a metric relate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind {
+    /// Each value stands alone.
+    Gauge,
+    /// Values since the start that only grow.
+    Counter,
+    /// Values that can be added up over attributes and go both ways.
+    UpDownCounter,
+}
+
+impl MetricKind {
+    /// The field of `Metric` that holds its data.
+    const fn data_number(self) -> u32 {
+        match self {
+            Self::Gauge => 5,
+            Self::Counter | Self::UpDownCounter => 7,
+        }
+    }
+}
+
+/// The value of a point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum PointValue {
+    /// A whole number.
+    Int(i64),
+    /// Any number.
+    Double(f64),
+}
+
+impl From<f64> for PointValue {
+    fn from(value: f64) -> Self {
+        Self::Double(value)
+    }
+}
+
+impl From<i64> for PointValue {
+    fn from(value: i64) -> Self {
+        Self::Int(value)
+    }
+}
+
+impl From<u64> for PointValue {
+    /// OTLP has no unsigned integers: what does not fit becomes a double.
+    fn from(value: u64) -> Self {
+        i64::try_from(value).map_or(Self::Double(value as f64), Self::Int)
+    }
+}
+
+/// An attribute of a point.
+pub type PointAttribute<'a> = (&'a str, NewValue<'a>);
+
+/// A metrics request being written. The buffers are kept from one request to the next.
+#[derive(Debug, Default)]
+pub struct MetricsBuilder {
+    request: Vec<u8>,
+    group: Vec<u8>,
+    scope: Vec<u8>,
+    data: Vec<u8>,
+    point: Vec<u8>,
+    metric: Option<MetricInfo>,
+    items: usize,
+    start: u64,
+    now: u64,
+}
+
+const CUMULATIVE: u64 = 2;
+
+impl MetricsBuilder {
+    /// Starts a request: points are of time `now`, counters count since `start`, both in nanoseconds
+    /// since 1970.
+    pub fn begin(&mut self, start: u64, now: u64) {
+        self.end_group();
+        self.request.clear();
+        self.items = 0;
+        (self.start, self.now) = (start, now);
+    }
+
+    /// Starts a resource, with its attributes, and the scope that its metrics come from.
+    pub fn resource(&mut self, attributes: &[PointAttribute<'_>], scope_name: &str, scope_version: &str) {
+        self.end_group();
+        let mut resource = Vec::with_capacity(64 * attributes.len());
+        for (key, value) in attributes {
+            put_attribute(&mut resource, 1, key, value);
+        }
+        put_bytes(&mut self.group, 1, &resource);
+        let mut scope = Vec::with_capacity(scope_name.len() + scope_version.len() + 8);
+        put_bytes(&mut scope, 1, scope_name.as_bytes());
+        put_bytes(&mut scope, 2, scope_version.as_bytes());
+        put_bytes(&mut self.scope, 1, &scope);
+    }
+
+    /// Adds a point. Points of one metric come one after the other; a metric without points is not
+    /// written.
+    pub fn point(
+        &mut self,
+        info: &MetricInfo,
+        value: impl Into<PointValue>,
+        attributes: &[PointAttribute<'_>],
+    ) {
+        if self.metric.as_ref() != Some(info) {
+            self.end_metric();
+            self.metric = Some(*info);
+        }
+        self.point.clear();
+        if info.kind != MetricKind::Gauge {
+            put_fixed64(&mut self.point, 2, self.start);
+        }
+        put_fixed64(&mut self.point, 3, self.now);
+        match value.into() {
+            PointValue::Double(value) => put_double(&mut self.point, 4, value),
+            PointValue::Int(value) => put_fixed64(&mut self.point, 6, value as u64),
+        }
+        for (key, value) in attributes {
+            put_attribute(&mut self.point, 7, key, value);
+        }
+        put_bytes(&mut self.data, 1, &self.point);
+        self.items += 1;
+    }
+
+    /// Ends the request. `None` when no point was added.
+    pub fn finish(&mut self) -> Option<Batch> {
+        self.end_group();
+        if self.items == 0 {
+            return None;
+        }
+        let bytes = Bytes::copy_from_slice(&self.request);
+        self.request.clear();
+        let items = std::mem::take(&mut self.items);
+        Some(Batch::from_parts(Signal::Metrics, bytes, items))
+    }
+
+    fn end_metric(&mut self) {
+        let Some(info) = self.metric.take() else { return };
+        if info.kind != MetricKind::Gauge {
+            put_varint_field(&mut self.data, 2, CUMULATIVE);
+        }
+        if info.kind == MetricKind::Counter {
+            put_varint_field(&mut self.data, 3, 1);
+        }
+        let metric = &mut self.point;
+        metric.clear();
+        put_bytes(metric, 1, info.name.as_bytes());
+        put_bytes(metric, 2, info.description.as_bytes());
+        put_bytes(metric, 3, info.unit.as_bytes());
+        put_bytes(metric, info.kind.data_number(), &self.data);
+        put_bytes(&mut self.scope, 2, metric);
+        self.data.clear();
+    }
+
+    fn end_group(&mut self) {
+        self.end_metric();
+        if !self.group.is_empty() {
+            put_bytes(&mut self.group, 2, &self.scope);
+            put_bytes(&mut self.request, 1, &self.group);
+        }
+        self.group.clear();
+        self.scope.clear();
+    }
+}
