@@ -5,8 +5,17 @@
 //! (what surrounds every exporter).
 
 pub mod batch;
+pub mod component;
+pub mod error;
+pub mod export;
+pub mod graph;
+pub mod net;
 pub mod otlp;
+pub mod panics;
+pub mod run;
 pub mod signal;
+pub mod status;
+pub mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
 pub mod testing;
 

@@ -13,7 +13,7 @@ fn signal() -> impl Strategy<Value = Signal> {
 }
 
 fn request(signal: Signal, seed: u64) -> Bytes {
-    arbitrary::request(signal, seed, Options { unknown_fields: seed % 2 == 0, ..Options::default() })
+    arbitrary::request(signal, seed, Options { unknown_fields: seed.is_multiple_of(2), ..Options::default() })
 }
 
 /// Every n-th item stays, by a counter that both sides run.
@@ -104,20 +104,21 @@ fn resources_of(decoded: &mut Decoded) -> Vec<&mut Option<Resource>> {
     }
 }
 
-fn text(value: &str) -> Option<AnyValue> {
-    Some(AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) })
+fn text(value: &str) -> AnyValue {
+    AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) }
 }
 
 /// What setting a resource attribute means, on objects.
 fn set_decoded(resource: &mut Option<Resource>, key: &str, value: &str, overwrite: bool) {
     let attributes = &mut resource.get_or_insert_default().attributes;
     let Some(first) = attributes.iter().position(|attribute| attribute.key == key) else {
-        attributes.push(KeyValue { key: key.to_owned(), value: text(value), ..KeyValue::default() });
+        attributes.push(KeyValue { key: key.to_owned(), value: Some(text(value)), ..KeyValue::default() });
         return;
     };
     if overwrite {
-        if attributes[first].value != text(value) {
-            attributes[first] = KeyValue { key: key.to_owned(), value: text(value), ..KeyValue::default() };
+        if attributes[first].value != Some(text(value)) {
+            attributes[first] =
+                KeyValue { key: key.to_owned(), value: Some(text(value)), ..KeyValue::default() };
         }
         let mut index = 0;
         attributes.retain(|attribute| {

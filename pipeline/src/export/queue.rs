@@ -1,0 +1,178 @@
+//! The queue in memory: bounded, first in first out, and exact about who still answers for what.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
+
+use super::config::{QueueConfig, Sizer};
+use crate::batch::Batch;
+use crate::component::{BuildContext, wait_deadline};
+use crate::error::{Code, ConsumeError};
+use crate::signal::Signal;
+use crate::telemetry::{Counter, Gauge, Metric};
+
+pub(super) struct Queue {
+    entries: Mutex<VecDeque<Entry>>,
+    ready: Notify,
+    /// A permit for each unit of size that is free.
+    room: Arc<Semaphore>,
+    capacity: usize,
+    sizer: Sizer,
+    blocks: bool,
+    waits_for_result: bool,
+    size: Gauge,
+    dropped_at_shutdown: Counter,
+}
+
+/// A batch in the queue, and the ticket that must be answered for it.
+pub(super) struct Entry {
+    pub(super) batch: Batch,
+    pub(super) ticket: Ticket,
+}
+
+/// The room an entry takes and whoever waits for its fate. Dropping it unanswered tells the waiter that
+/// the batch was not delivered, and counts what nobody waits for as lost.
+pub(super) struct Ticket {
+    items: usize,
+    units: usize,
+    waiter: Option<oneshot::Sender<Result<(), ConsumeError>>>,
+    size: Gauge,
+    lost: Option<Counter>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl Ticket {
+    /// The fate of the batch is known; whoever reported it has counted it.
+    pub(super) fn answer(mut self, result: Result<(), ConsumeError>) {
+        self.lost = None;
+        if let Some(waiter) = self.waiter.take() {
+            // A waiter that has gone does not mind.
+            let _ = waiter.send(result);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.size.dec_by(self.units as i64);
+        if let (Some(lost), None) = (&self.lost, &self.waiter) {
+            lost.inc_by(self.items as u64);
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn new(config: &QueueConfig, signal: Signal, context: &BuildContext) -> Self {
+        let labels = || {
+            vec![
+                ("exporter".into(), context.id.to_string().into()),
+                ("data_type".into(), signal.name().into()),
+            ]
+        };
+        let capacity = usize::try_from(config.queue_size).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
+        context.telemetry.gauge(Metric::ExporterQueueCapacity, labels()).set(capacity as i64);
+        Self {
+            entries: Mutex::new(VecDeque::new()),
+            ready: Notify::new(),
+            room: Arc::new(Semaphore::new(capacity)),
+            capacity,
+            sizer: config.sizer,
+            blocks: config.block_on_overflow,
+            waits_for_result: config.wait_for_result,
+            size: context.telemetry.gauge(Metric::ExporterQueueSize, labels()),
+            dropped_at_shutdown: context.telemetry.dropped(
+                format_args!("exporter/{}", context.id),
+                signal,
+                "shutdown",
+            ),
+        }
+    }
+
+    /// Takes a batch, or refuses it. With `wait_for_result` answers when the back end has.
+    pub(super) async fn push(&self, batch: Batch) -> Result<(), ConsumeError> {
+        let units = self.sizer.size(&batch);
+        if units > self.capacity {
+            let message =
+                format!("the request is larger than the sending queue ({units} > {})", self.capacity);
+            return Err(ConsumeError::new(Code::InvalidArgument, message));
+        }
+        let room = self.room(&batch, u32::try_from(units).unwrap_or(u32::MAX)).await?;
+        let (waiter, answer) = self.waits_for_result.then(oneshot::channel).unzip();
+        self.size.inc_by(units as i64);
+        let ticket = Ticket {
+            items: batch.items(),
+            units,
+            waiter,
+            size: self.size.clone(),
+            lost: Some(self.dropped_at_shutdown.clone()),
+            _room: room,
+        };
+        self.lock().push_back(Entry { batch, ticket });
+        self.ready.notify_one();
+        match answer {
+            Some(answer) => answer.await.unwrap_or_else(|_| Err(ConsumeError::stopping())),
+            None => Ok(()),
+        }
+    }
+
+    async fn room(&self, batch: &Batch, units: u32) -> Result<OwnedSemaphorePermit, ConsumeError> {
+        match Arc::clone(&self.room).try_acquire_many_owned(units) {
+            Ok(room) => return Ok(room),
+            Err(tokio::sync::TryAcquireError::Closed) => return Err(ConsumeError::stopping()),
+            Err(tokio::sync::TryAcquireError::NoPermits) if !self.blocks => {
+                return Err(ConsumeError::unavailable("sending queue is full"));
+            }
+            Err(tokio::sync::TryAcquireError::NoPermits) => {}
+        }
+        let acquired = Arc::clone(&self.room).acquire_many_owned(units);
+        match tokio::time::timeout_at(wait_deadline(batch).into(), acquired).await {
+            Ok(Ok(room)) => Ok(room),
+            Ok(Err(_closed)) => Err(ConsumeError::stopping()),
+            Err(_elapsed) => Err(ConsumeError::unavailable("sending queue is full")),
+        }
+    }
+
+    /// The next entry; waits for one. `None` when the queue is closed and empty.
+    pub(super) async fn pop(&self) -> Option<Entry> {
+        loop {
+            let ready = self.ready.notified();
+            {
+                let mut entries = self.lock();
+                if let Some(entry) = entries.pop_front() {
+                    if !entries.is_empty() {
+                        // One wake-up may have stood for several entries: pass it on.
+                        self.ready.notify_one();
+                    }
+                    return Some(entry);
+                }
+                if self.room.is_closed() {
+                    self.ready.notify_one();
+                    return None;
+                }
+            }
+            ready.await;
+        }
+    }
+
+    /// Takes nothing more; what is held can still be popped.
+    pub(super) fn close(&self) {
+        self.room.close();
+        self.ready.notify_one();
+    }
+
+    /// Lets go of everything; returns how many items were lost at the shutdown in all.
+    pub(super) fn abandon(&self) -> u64 {
+        self.lock().clear();
+        self.dropped_at_shutdown.get()
+    }
+
+    /// Whether a refusal is the queue's own, rather than the back end's answer passed on.
+    pub(super) fn counts_as_enqueue_failure(&self) -> bool {
+        !self.waits_for_result
+    }
+
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

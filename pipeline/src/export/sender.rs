@@ -1,0 +1,207 @@
+//! Attempts with their timeout, repeated as the keys say, and every outcome counted where it happens.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use spindle_config::ComponentId;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::config::{ExportSettings, RetryConfig};
+use super::retry::Backoff;
+use crate::batch::Batch;
+use crate::component::{BuildContext, Exported, Exporter};
+use crate::error::{Code, ConsumeError, ExportError, Retry};
+use crate::signal::Signal;
+use crate::status::{Status, StatusHandle};
+use crate::telemetry::{Counter, Gauge, Metric, Telemetry};
+
+/// The longest wait between attempts once the process is stopping.
+const HURRIED_WAIT: Duration = Duration::from_millis(200);
+
+pub(super) struct Sender {
+    id: ComponentId,
+    signal: Signal,
+    exporter: Arc<dyn Exporter>,
+    timeout: Duration,
+    retry: RetryConfig,
+    /// Nobody behind us holds the data any more when an attempt fails for good.
+    owns_data: bool,
+    hurry: CancellationToken,
+    status: StatusHandle,
+    telemetry: Telemetry,
+    counters: Counters,
+}
+
+struct Counters {
+    sent: Counter,
+    failed: Counter,
+    retries: Counter,
+    in_flight: Gauge,
+}
+
+impl Sender {
+    pub(super) fn new(
+        exporter: Arc<dyn Exporter>,
+        settings: &ExportSettings,
+        signal: Signal,
+        context: &BuildContext,
+    ) -> Self {
+        let telemetry = context.telemetry.clone();
+        let labels = || vec![("exporter".into(), context.id.to_string().into())];
+        Self {
+            id: context.id.clone(),
+            signal,
+            exporter,
+            timeout: settings.timeout.get(),
+            retry: settings.retry.clone(),
+            owns_data: settings.queue.as_ref().is_some_and(|queue| !queue.wait_for_result),
+            hurry: CancellationToken::new(),
+            status: context.status.clone(),
+            counters: Counters {
+                sent: telemetry.counter(Metric::exporter_sent(signal), labels()),
+                failed: telemetry.counter(Metric::exporter_send_failed(signal), labels()),
+                retries: telemetry.counter(Metric::ExporterRetries, labels()),
+                in_flight: telemetry.gauge(Metric::ExporterInFlightRequests, labels()),
+            },
+            telemetry,
+        }
+    }
+
+    pub(super) fn id(&self) -> &ComponentId {
+        &self.id
+    }
+
+    /// The process is stopping: waits between attempts become short.
+    pub(super) fn hurry(&self) {
+        self.hurry.cancel();
+    }
+
+    pub(super) fn count(&self, metric: fn(Signal) -> Metric, items: usize) {
+        let labels = vec![("exporter".into(), self.id.to_string().into())];
+        self.telemetry.counter(metric(self.signal), labels).inc_by(items as u64);
+    }
+
+    /// Sends a batch, attempt after attempt, until it is taken or there is no use or time left.
+    pub(super) async fn send(&self, batch: &Batch) -> Result<(), ConsumeError> {
+        let mut backoff = Backoff::new(&self.retry);
+        loop {
+            let error = match self.attempt(batch).await {
+                Ok(exported) => {
+                    self.succeeded(batch, &exported);
+                    return Ok(());
+                }
+                Err(error) => error,
+            };
+            let wait = match error.retry() {
+                Retry::Never => return Err(self.gave_up(batch, error, "rejected", "not retryable")),
+                _ if !self.retry.enabled => {
+                    return Err(self.gave_up(batch, error, "retry_disabled", "retry_on_failure is disabled"));
+                }
+                Retry::Now => backoff.next(None),
+                Retry::After(asked) => backoff.next(Some(asked)),
+            };
+            let Some(wait) = wait else {
+                return Err(self.gave_up(batch, error, "retries_exhausted", "no more retries left"));
+            };
+            self.will_retry(&error, wait);
+            self.wait(wait).await;
+        }
+    }
+
+    async fn attempt(&self, batch: &Batch) -> Result<Exported, ExportError> {
+        let _in_flight = InFlight::new(&self.counters.in_flight);
+        let attempt = AssertUnwindSafe(self.exporter.export(batch)).catch_unwind();
+        let outcome = if self.timeout.is_zero() {
+            attempt.await
+        } else {
+            match tokio::time::timeout(self.timeout, attempt).await {
+                Ok(outcome) => outcome,
+                Err(_elapsed) => {
+                    let message = format!("request timed out after {:?}", self.timeout);
+                    return Err(ExportError::new(Code::DeadlineExceeded, message));
+                }
+            }
+        };
+        outcome.unwrap_or_else(|panic| Err(self.panicked(&*panic)))
+    }
+
+    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> ExportError {
+        let message = crate::panics::message(panic);
+        let labels = vec![("component".into(), format!("exporter/{}", self.id).into())];
+        self.telemetry.counter(Metric::ComponentPanics, labels).inc();
+        ExportError::new(Code::Internal, format!("the exporter panicked: {message}"))
+    }
+
+    fn succeeded(&self, batch: &Batch, exported: &Exported) {
+        let items = batch.items() as u64;
+        let rejected = exported.rejected_items.min(items);
+        self.counters.sent.inc_by(items - rejected);
+        self.status.report(Status::Ok);
+        if rejected > 0 {
+            self.telemetry.dropped(self.name(), self.signal, "partial_success").inc_by(rejected);
+        }
+        if rejected > 0 || !exported.message.is_empty() {
+            warn!(exporter = %self.id, dropped_items = rejected, message = %exported.message, "Partial success response");
+        }
+    }
+
+    fn will_retry(&self, error: &ExportError, wait: Duration) {
+        self.counters.retries.inc();
+        self.status.report(Status::RecoverableError(error.to_string()));
+        info!(exporter = %self.id, error = %error, interval = ?wait, "Exporting failed. Will retry the request after interval.");
+    }
+
+    fn gave_up(&self, batch: &Batch, error: ExportError, reason: &'static str, why: &str) -> ConsumeError {
+        let items = batch.items() as u64;
+        self.counters.failed.inc_by(items);
+        let status = match error.retry() {
+            Retry::Never => Status::PermanentError(error.to_string()),
+            _ => Status::RecoverableError(error.to_string()),
+        };
+        // A request that the back end refuses says nothing about the next one.
+        if !matches!(status, Status::PermanentError(_)) {
+            self.status.report(status);
+        }
+        if self.owns_data {
+            self.telemetry.dropped(self.name(), self.signal, reason).inc_by(items);
+            error!(exporter = %self.id, error = %error, dropped_items = items, reason = why, "Exporting failed. Dropping data.");
+        } else {
+            error!(exporter = %self.id, error = %error, rejected_items = items, reason = why, "Exporting failed. Rejecting data.");
+        }
+        error.into()
+    }
+
+    fn name(&self) -> String {
+        format!("exporter/{}", self.id)
+    }
+
+    async fn wait(&self, wait: Duration) {
+        if self.hurry.is_cancelled() {
+            tokio::time::sleep(wait.min(HURRIED_WAIT)).await;
+            return;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = self.hurry.cancelled() => {}
+        }
+    }
+}
+
+/// Counts a request as long as it is on its way, whichever way it ends.
+struct InFlight<'a>(&'a Gauge);
+
+impl<'a> InFlight<'a> {
+    fn new(gauge: &'a Gauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}

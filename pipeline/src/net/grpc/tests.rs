@@ -1,0 +1,70 @@
+use super::*;
+
+/// What a client frames a server reads, and every way of framing it wrongly has its own words.
+#[test]
+fn frames_are_exact() {
+    let mut body = frame(true, 3).to_vec();
+    body.extend_from_slice(b"abc");
+    assert_eq!(unframe(&body), Ok(Framed { is_compressed: true, message: b"abc" }));
+    let cases: [(&[u8], &str); 5] = [
+        (b"", "missing request message"),
+        (b"\0\0\0", "truncated message frame"),
+        (b"\0\0\0\0\x05abc", "truncated message"),
+        (b"\0\0\0\0\x01abc", "more than one message in a unary call"),
+        (b"\x02\0\0\0\x03abc", "invalid compression flag"),
+    ];
+    for (body, reason) in cases {
+        assert_eq!(unframe(body), Err(reason));
+    }
+}
+
+/// The time to wait reaches clients that read the details and clients that read the trailer.
+#[test]
+fn the_time_to_wait_stands_in_both_places() {
+    let error = ConsumeError::unavailable("full").retry_after(Duration::from_millis(1500));
+    let trailers = error_trailers(&error);
+    assert_eq!(trailers.get("grpc-status").map(HeaderValue::as_bytes), Some(&b"14"[..]));
+    assert!(trailers.contains_key("google.rpc.retryinfo-bin"));
+    let read = outcome(&trailers).expect_err("failed");
+    assert_eq!(read.retry(), Retry::After(Duration::from_millis(1500)));
+}
+
+/// `RESOURCE_EXHAUSTED` is repeated only on the server's word, by the OTLP specification.
+#[test]
+fn resource_exhausted_needs_a_hint() {
+    let bare = export_error(&Status::resource_exhausted("quota"));
+    assert_eq!(bare.retry(), Retry::Never);
+    let hinted = ConsumeError::new(Code::ResourceExhausted, "quota").retry_after(Duration::from_secs(3));
+    assert_eq!(
+        outcome(&error_trailers(&hinted)).expect_err("failed").retry(),
+        Retry::After(Duration::from_secs(3))
+    );
+}
+
+/// A hint does not make bad data worth repeating.
+#[test]
+fn a_hint_on_invalid_data_is_ignored() {
+    let details =
+        rpc_status(&ConsumeError::unavailable("x").retry_after(Duration::from_secs(1))).encode_to_vec();
+    let status = Status::with_details(tonic::Code::InvalidArgument, "bad", details.into());
+    assert_eq!(export_error(&status).retry(), Retry::Never);
+}
+
+/// Users paste these texts into searches; they read as Go prints them.
+#[test]
+fn errors_read_as_go_prints_them() {
+    let error = export_error(&Status::unavailable("connection refused"));
+    assert_eq!(error.to_string(), "rpc error: code = Unavailable desc = connection refused");
+}
+
+/// The client's own patience bounds how long we hold its request.
+#[test]
+fn timeouts_are_read_in_every_unit() {
+    let parse = |text: &str| parse_timeout(&HeaderValue::from_str(text).expect("header"));
+    assert_eq!(parse("10S"), Some(Duration::from_secs(10)));
+    assert_eq!(parse("250m"), Some(Duration::from_millis(250)));
+    assert_eq!(parse("1H"), Some(Duration::from_hours(1)));
+    for bad in ["", "S", "10", "123456789S", "-1S", "1x"] {
+        assert_eq!(parse(bad), None, "{bad}");
+    }
+}
