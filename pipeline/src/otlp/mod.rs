@@ -11,7 +11,7 @@
 
 pub mod attributes;
 pub mod build;
-// pub mod json;
+pub mod json;
 pub mod schema;
 pub mod splice;
 pub mod split;
