@@ -7,7 +7,7 @@ use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{AllocProfiler, Bencher, black_box};
 use spindle_pipeline::otlp::split::{Limits, concat, split};
-use spindle_pipeline::otlp::{splice, walk};
+use spindle_pipeline::otlp::{json, splice, walk};
 use spindle_pipeline::testing::spans;
 use spindle_pipeline::{Decoded, Signal};
 
@@ -67,4 +67,21 @@ fn split_into_tens(bencher: Bencher<'_, '_>) {
 fn concat_ten(bencher: Bencher<'_, '_>) {
     let requests = vec![spans::request(SPANS / 10); 10];
     bencher.counter(ItemsCount::new(SPANS)).bench(|| concat(black_box(&requests)));
+}
+
+#[divan::bench]
+fn json_to_protobuf(bencher: Bencher<'_, '_>) {
+    let mut text = Vec::new();
+    json::to_json(Signal::Traces, &request(), &mut text);
+    bencher.counter(ItemsCount::new(SPANS)).bench(|| json::to_protobuf(Signal::Traces, black_box(&text)));
+}
+
+#[divan::bench]
+fn protobuf_to_json(bencher: Bencher<'_, '_>) {
+    let request = request();
+    bencher.counter(ItemsCount::new(SPANS)).bench(|| {
+        let mut text = Vec::new();
+        json::to_json(Signal::Traces, black_box(&request), &mut text);
+        text
+    });
 }

@@ -16,7 +16,8 @@ pub struct Message {
     index: [u8; 17],
     /// It is what is counted: a span, a data point, a log record.
     pub is_item: bool,
-    /// The fields of which only one may be set and that are messages, as a bit set of their numbers.
+    /// The fields of which only one may be set, as a bit set of their numbers. OTLP's messages have one
+    /// such group at most.
     oneof: u32,
 }
 
@@ -89,7 +90,7 @@ impl Message {
         Self { oneof, ..self }
     }
 
-    /// The fields that exclude a singular message field, itself included, as a bit set of numbers.
+    /// The fields that exclude a field, itself included, as a bit set of numbers.
     #[inline]
     pub const fn rivals(&self, number: u8) -> u32 {
         let own = 1 << number;
@@ -234,7 +235,8 @@ pub static ANY_VALUE: Message = Message::new(
         set(7, "bytesValue", Bytes),
         set(8, "stringValueStrindex", Int32),
     ],
-);
+)
+.with_oneof(0b1_1111_1110);
 static ARRAY_VALUE: Message = Message::new("ArrayValue", &[many(1, "values", Kind::Message(&ANY_VALUE))]);
 static KEY_VALUE_LIST: Message =
     Message::new("KeyValueList", &[many(1, "values", Kind::Message(&KEY_VALUE))]);
@@ -336,7 +338,8 @@ static NUMBER_POINT: Message = Message::item(
         many(7, "attributes", Kind::Message(&KEY_VALUE)),
         one(8, "flags", Uint32),
     ],
-);
+)
+.with_oneof(1 << 4 | 1 << 6);
 static HISTOGRAM_POINT: Message = Message::item(
     "HistogramDataPoint",
     &[
@@ -398,7 +401,8 @@ static EXEMPLAR: Message = Message::new(
         set(6, "asInt", Sfixed64),
         many(7, "filteredAttributes", Kind::Message(&KEY_VALUE)),
     ],
-);
+)
+.with_oneof(1 << 3 | 1 << 6);
 
 /// A log record.
 pub static LOG_RECORD: Message = Message::item(

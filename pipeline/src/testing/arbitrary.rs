@@ -65,7 +65,7 @@ impl Writer {
         let mut taken = 0u32;
         for field in message.fields {
             let rivals = message.rivals(field.number);
-            let is_taken = field.explicit && rivals & taken != 0 || is_other_of_any_value(message, taken);
+            let is_taken = field.explicit && rivals & taken != 0;
             if is_taken && !(self.options.unusual_encoding && self.rng.u8(..8) == 0) {
                 continue;
             }
@@ -221,11 +221,6 @@ impl Writer {
             _ => put_bytes(out, number, &[0xff, 0xfe, 0]),
         }
     }
-}
-
-/// An `AnyValue` holds one value, a data point one number.
-fn is_other_of_any_value(message: &'static Message, taken: u32) -> bool {
-    message.name == "AnyValue" && taken != 0
 }
 
 fn wire_type(kind: Kind) -> WireType {
