@@ -17,6 +17,7 @@ pub mod signal;
 pub mod status;
 pub mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
+#[allow(clippy::panic)]
 pub mod testing;
 
 pub use batch::{Batch, Decoded, RequestContext};

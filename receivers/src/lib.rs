@@ -1,6 +1,7 @@
-//! Receivers: one folder each, two lines here each.
+//! Receivers: one folder each, two lines here each. [`support`] is what several of them share.
 
 pub mod otlp;
+pub mod support;
 
 use spindle_pipeline::component::Registry;
 

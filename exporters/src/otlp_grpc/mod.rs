@@ -25,6 +25,7 @@ use spindle_pipeline::{Batch, Signal, SignalSet};
 
 pub use config::Config;
 use config::Endpoint;
+pub(crate) use config::check_compression;
 
 use crate::support::grpc::GrpcClient;
 use crate::support::target::{Host, TlsTarget};

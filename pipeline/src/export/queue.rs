@@ -1,7 +1,13 @@
 //! The queue in memory: bounded, first in first out, and exact about who still answers for what.
+//!
+//! When more comes in than goes out, answers are delayed before requests are refused: once the queue
+//! holds [`PACE_BYTES`] or [`PACE_REQUESTS`], each request waits up to [`LONGEST_PACE`] for something to
+//! leave. Senders that wait for their answers slow down to what the back end takes, and the queue stays
+//! small; a back end that is down fills it as fast as it ever did, a tenth of a second per request later.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot};
 
@@ -17,6 +23,8 @@ pub(super) struct Queue {
     ready: Notify,
     /// A permit for each unit of size that is free.
     room: Arc<Semaphore>,
+    /// Permits for what may be held without delaying answers.
+    pace: Arc<Semaphore>,
     capacity: usize,
     sizer: Sizer,
     blocks: bool,
@@ -24,6 +32,16 @@ pub(super) struct Queue {
     size: Gauge,
     dropped_at_shutdown: Counter,
 }
+
+/// Up to this many bytes in the queue nobody is slowed down.
+const PACE_BYTES: usize = 16 << 20;
+/// Up to this many requests in the queue nobody is slowed down.
+const PACE_REQUESTS: usize = 64;
+/// How long an answer is delayed at most.
+const LONGEST_PACE: Duration = Duration::from_millis(100);
+/// The bytes behind one permit of `pace`.
+const PACE_UNIT: usize = 16 << 10;
+const PACE_UNITS: usize = PACE_BYTES / PACE_UNIT;
 
 /// A batch in the queue, and the ticket that must be answered for it.
 pub(super) struct Entry {
@@ -40,6 +58,7 @@ pub(super) struct Ticket {
     size: Gauge,
     lost: Option<Counter>,
     _room: OwnedSemaphorePermit,
+    _pace: Option<OwnedSemaphorePermit>,
 }
 
 impl Ticket {
@@ -76,6 +95,7 @@ impl Queue {
             entries: Mutex::new(VecDeque::new()),
             ready: Notify::new(),
             room: Arc::new(Semaphore::new(capacity)),
+            pace: Arc::new(Semaphore::new(PACE_UNITS)),
             capacity,
             sizer: config.sizer,
             blocks: config.block_on_overflow,
@@ -98,6 +118,7 @@ impl Queue {
             return Err(ConsumeError::new(Code::InvalidArgument, message));
         }
         let room = self.room(&batch, u32::try_from(units).unwrap_or(u32::MAX)).await?;
+        let pace = self.pace(&batch).await;
         let (waiter, answer) = self.waits_for_result.then(oneshot::channel).unzip();
         self.size.inc_by(units as i64);
         let ticket = Ticket {
@@ -107,6 +128,7 @@ impl Queue {
             size: self.size.clone(),
             lost: Some(self.dropped_at_shutdown.clone()),
             _room: room,
+            _pace: pace,
         };
         self.lock().push_back(Entry { batch, ticket });
         self.ready.notify_one();
@@ -131,6 +153,16 @@ impl Queue {
             Ok(Err(_closed)) => Err(ConsumeError::stopping()),
             Err(_elapsed) => Err(ConsumeError::unavailable("sending queue is full")),
         }
+    }
+
+    /// Waits a little while the queue holds much; `None` when it still does.
+    async fn pace(&self, batch: &Batch) -> Option<OwnedSemaphorePermit> {
+        let units = (batch.byte_size() / PACE_UNIT).clamp(PACE_UNITS / PACE_REQUESTS, PACE_UNITS) as u32;
+        if let Ok(permit) = Arc::clone(&self.pace).try_acquire_many_owned(units) {
+            return Some(permit);
+        }
+        let permit = Arc::clone(&self.pace).acquire_many_owned(units);
+        tokio::time::timeout(LONGEST_PACE, permit).await.ok()?.ok()
     }
 
     /// The next entry; waits for one. `None` when the queue is closed and empty.
@@ -158,6 +190,7 @@ impl Queue {
     /// Takes nothing more; what is held can still be popped.
     pub(super) fn close(&self) {
         self.room.close();
+        self.pace.close();
         self.ready.notify_one();
     }
 

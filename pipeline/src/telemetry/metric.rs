@@ -62,6 +62,7 @@ metrics! {
     ReceiverRequests = "receiver_requests", Counter, "{requests}", "Requests to a receiver, by outcome: success, refused (the pipelines did not take it) or failure (the request itself was bad)";
     ScraperScrapedMetricPoints = "scraper_scraped_metric_points", Counter, "{datapoints}", "Metric points that a scraper read";
     ScraperErroredMetricPoints = "scraper_errored_metric_points", Counter, "{datapoints}", "Readings that a scraper could not make";
+    ScraperSkippedReadings = "scraper_skipped_readings", Counter, "{readings}", "Readings that were due while the one before was not done";
     ProcessorIncomingItems = "processor_incoming_items", Counter, "{items}", "Items handed to a processor";
     ProcessorOutgoingItems = "processor_outgoing_items", Counter, "{items}", "Items that a processor handed on";
     ProcessorBatchSendSize = "processor_batch_batch_send_size", Histogram, "{units}", "Items in the batches that the batch processor made";

@@ -1,0 +1,3 @@
+//! What several receivers share.
+
+pub mod scrape;
