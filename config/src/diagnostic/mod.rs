@@ -4,12 +4,14 @@
 //! rustc does, in the order of the text. Texts are lower case without a final period.
 
 mod render;
+mod shown;
 
 #[cfg(test)]
 mod tests;
 
 pub use render::Style;
 
+use crate::secret::redact_urls;
 use crate::tree::Origin;
 
 /// How bad it is.
@@ -50,14 +52,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, message: String) -> Self {
-        Self {
-            severity,
-            message,
-            path: String::new(),
-            origin: None,
-            help: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { severity, message, path: String::new(), origin: None, help: Vec::new(), notes: Vec::new() }
     }
 
     /// Says where it stands.
@@ -88,13 +83,11 @@ impl Diagnostic {
         self
     }
 
-    /// `path: message`, the form without positions that the Collector prints.
+    /// `path: message`, the form without positions that the Collector prints. Secrets that the message
+    /// quotes are blotted out.
     pub fn one_line(&self) -> String {
-        if self.path.is_empty() {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.path, self.message)
-        }
+        let message = redact_urls(&self.message);
+        if self.path.is_empty() { message.into_owned() } else { format!("{}: {message}", self.path) }
     }
 }
 
