@@ -36,7 +36,8 @@ impl<'a> Check<'a> {
         self.report(key, Diagnostic::warning(message));
     }
 
-    /// Reports a diagnostic that has its help and notes already, at `key`.
+    /// Reports a diagnostic that has its help and notes already, at `key`. What is said about a value
+    /// that could not be read is left out: it would be about the default in its place.
     pub fn report(&mut self, key: &str, diagnostic: Diagnostic) {
         let (origin, node) = self.locate(key);
         let path = match (self.path.as_str(), key) {
@@ -44,7 +45,9 @@ impl<'a> Check<'a> {
             ("", key) => key.to_owned(),
             (path, key) => format!("{path}::{key}"),
         };
-        self.diagnostics.push(with_references(diagnostic.at(origin).path(path), node));
+        if !self.diagnostics.is_unreadable(&path) {
+            self.diagnostics.push(with_references(diagnostic.at(origin).path(path), node));
+        }
     }
 
     /// The check of a part of this part.

@@ -108,3 +108,34 @@ fn a_bad_value_says_which_variable_it_came_from() {
         "{unset}"
     );
 }
+
+/// A typing error gives one report, not a second one about the default that stands in its place.
+#[test]
+fn says_nothing_about_what_could_not_be_read() {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default, deny_unknown_fields)]
+    struct Endpoint {
+        endpoint: String,
+        port: u16,
+    }
+    for (yaml, expected) in [
+        ("{endpont: a, port: 1}", vec!["x: has invalid keys: endpont"]),
+        ("{endpoint: [a], port: 1}", vec!["x::endpoint: expected a string, found a list"]),
+        ("{port: many}", vec!["x::port: expected a number, found a string", "x::endpoint: is required"]),
+    ] {
+        let mut texts = crate::SourceMap::default();
+        let mut diagnostics = Diagnostics::default();
+        let source = texts.add("test", yaml);
+        let node = crate::tree::parse(source, &texts, &mut diagnostics).expect("parses");
+        let config: Endpoint = crate::decode(&node, "x", &mut diagnostics).expect("decodes");
+        let mut check = Check::new(&node, "x", None, &mut diagnostics);
+        if config.endpoint.is_empty() {
+            check.error("endpoint", "is required");
+        }
+        if config.port == 0 {
+            check.error("port", "must not be 0");
+        }
+        let lines: Vec<String> = diagnostics.iter().map(Diagnostic::one_line).collect();
+        assert_eq!(lines, expected, "{yaml}");
+    }
+}

@@ -41,6 +41,16 @@ impl Context {
         self.diagnostics.borrow_mut().push(diagnostic);
     }
 
+    /// Reports a value that could not be read.
+    pub(super) fn report_unreadable(&self, diagnostic: Diagnostic) {
+        self.mark_unreadable(diagnostic.path.clone());
+        self.report(diagnostic);
+    }
+
+    fn mark_unreadable(&self, path: String) {
+        self.diagnostics.borrow_mut().mark_unreadable(path);
+    }
+
     pub(super) fn into_diagnostics(self) -> Diagnostics {
         self.diagnostics.into_inner()
     }
@@ -141,6 +151,8 @@ impl<'de, 'p> Deserializer<'de, 'p> {
             .path(self.path.render());
         if let Some(name) = nearest(&entry.key, fields.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{name}`?"));
+            // That one is missing because of the misspelling; saying so as well would be noise.
+            self.context.mark_unreadable(Path::Key(self.path, name).render());
         }
         if fields.is_empty() {
             diagnostic = diagnostic.note("no keys are allowed here");

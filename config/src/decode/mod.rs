@@ -46,7 +46,7 @@ pub fn decode<T: DeserializeOwned>(node: &Node, path: &str, diagnostics: &mut Di
                     .place()
                     .is_some_and(|place| !place.is(node) && context.mask(place, error.is_reported(true)));
                 if error.is_reported(masked) {
-                    context.report(error.into_diagnostic(node, path));
+                    context.report_unreadable(error.into_diagnostic(node, path));
                 }
                 if !masked {
                     break None;

@@ -95,6 +95,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,
+    /// Key paths whose values could not be read and stand at their defaults.
+    unreadable: Vec<String>,
 }
 
 impl Diagnostics {
@@ -110,8 +112,25 @@ impl Diagnostics {
         }
     }
 
+    /// Notes that the value of a key could not be read, so that nobody complains about its default.
+    pub(crate) fn mark_unreadable(&mut self, path: String) {
+        self.unreadable.push(path);
+    }
+
+    /// Whether a check of this key would judge a default in the place of something unreadable: the key
+    /// itself, one below it, or the block right around it.
+    pub(crate) fn is_unreadable(&self, path: &str) -> bool {
+        let is_below = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        self.unreadable.iter().any(|unreadable| {
+            is_below(path, unreadable) || unreadable.rsplit_once("::").is_some_and(|(parent, _)| parent == path)
+        })
+    }
+
     /// Adds those of another collection.
     pub fn extend(&mut self, other: Diagnostics) {
+        self.unreadable.extend(other.unreadable);
         for item in other.items {
             self.push(item);
         }
