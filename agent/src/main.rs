@@ -7,6 +7,7 @@ mod cli;
 mod commands;
 mod components;
 mod configuration;
+mod extensions;
 mod life;
 mod logging;
 mod runtime;
