@@ -124,7 +124,8 @@ impl Diagnostics {
             inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
         };
         self.unreadable.iter().any(|unreadable| {
-            is_below(path, unreadable) || unreadable.rsplit_once("::").is_some_and(|(parent, _)| parent == path)
+            is_below(path, unreadable)
+                || unreadable.rsplit_once("::").is_some_and(|(parent, _)| parent == path)
         })
     }
 
