@@ -57,7 +57,7 @@ impl Process {
     pub async fn wait(&mut self) -> ExitStatus {
         match tokio::time::timeout(wait::PATIENCE, self.child.wait()).await {
             Ok(status) => status.unwrap(),
-            Err(_) => panic!("{} does not end:\n{}", self.name, self.output()),
+            Err(_elapsed) => panic!("{} does not end:\n{}", self.name, self.output()),
         }
     }
 

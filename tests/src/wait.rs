@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 /// How long anything may take; generous, because the machine may be busy, and never reached when things
 /// work.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(25);
 
 /// Waits until `probe` gives a value. Its errors say what is missing; the last one is in the panic.

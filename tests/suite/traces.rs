@@ -19,6 +19,11 @@ service: {{pipelines: {{traces: {{receivers: [otlp], processors: [batch], export
     )
 }
 
+/// An id as Jaeger's API takes it.
+pub fn hex(id: &[u8]) -> String {
+    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
 /// The thinnest whole path: what goes in by gRPC is in Jaeger.
 #[tokio::test]
 async fn a_span_goes_through_the_agent_into_jaeger() {
@@ -29,7 +34,7 @@ async fn a_span_goes_through_the_agent_into_jaeger() {
     let mut client = TraceServiceClient::connect(agent.url("grpc")).await.unwrap();
     let response = client.export(request).await.unwrap().into_inner();
     assert_eq!(response.partial_success, None);
-    let hex: String = trace_id.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(trace_id);
     let groups = jaeger.wait_for_trace(&hex, 1).await;
     assert_eq!(count_spans(&groups), 1);
     let (status, output) = agent.stop().await;
