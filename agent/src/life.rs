@@ -1,7 +1,7 @@
 //! The life of the process: load, build, start, wait, drain.
 
 use std::io::Write;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use spindle_config::Document;
 use spindle_config::print::Printed;

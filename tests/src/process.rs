@@ -55,10 +55,8 @@ impl Process {
 
     /// Waits for its end.
     pub async fn wait(&mut self) -> ExitStatus {
-        match tokio::time::timeout(wait::PATIENCE, self.child.wait()).await {
-            Ok(status) => status.unwrap(),
-            Err(_elapsed) => panic!("{} does not end:\n{}", self.name, self.output()),
-        }
+        let ended = tokio::time::timeout(wait::PATIENCE, self.child.wait()).await;
+        ended.unwrap_or_else(|_elapsed| panic!("{} does not end:\n{}", self.name, self.output())).unwrap()
     }
 
     /// Kills it, as a crash would.

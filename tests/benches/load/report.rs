@@ -64,7 +64,7 @@ async fn cost(process: &Process, address: &str, scenario: &Scenario) -> (f64, Lo
     let before = process.cpu();
     let load = generator::send(address, scenario.spans, scenario.requests, None).await;
     tokio::time::sleep(SETTLE).await;
-    let spent = process.cpu() - before;
+    let spent = process.cpu().saturating_sub(before);
     (spent.as_secs_f64() / (scenario.spans * scenario.requests) as f64, load)
 }
 
