@@ -123,7 +123,7 @@ pub unsafe extern "C" fn nvmlDeviceGetHandleByIndex_v2(index: c_uint, device: *m
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetName(device: Device, text: *mut c_char, length: c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put_text(ask_text(number(device), Key::Name), text, length) }
+    unsafe { put_text(ask_text(Some(number(device)), Key::Name), text, length) }
 }
 
 /// The device's uuid.
@@ -134,7 +134,7 @@ pub unsafe extern "C" fn nvmlDeviceGetName(device: Device, text: *mut c_char, le
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetUUID(device: Device, text: *mut c_char, length: c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put_text(ask_text(number(device), Key::Uuid), text, length) }
+    unsafe { put_text(ask_text(Some(number(device)), Key::Uuid), text, length) }
 }
 
 /// The board's serial number.
@@ -145,7 +145,7 @@ pub unsafe extern "C" fn nvmlDeviceGetUUID(device: Device, text: *mut c_char, le
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetSerial(device: Device, text: *mut c_char, length: c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put_text(ask_text(number(device), Key::Serial), text, length) }
+    unsafe { put_text(ask_text(Some(number(device)), Key::Serial), text, length) }
 }
 
 /// How busy the device and its memory are.
@@ -155,7 +155,7 @@ pub unsafe extern "C" fn nvmlDeviceGetSerial(device: Device, text: *mut c_char, 
 /// See the module.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetUtilizationRates(device: Device, rates: *mut Utilization) -> u32 {
-    let device = number(device);
+    let device = Some(number(device));
     let read = || -> Result<Utilization, u32> {
         let gpu = ask(device, Key::UtilizationGpu)? as c_uint;
         Ok(Utilization { gpu, memory: ask(device, Key::UtilizationMemory)? as c_uint })
@@ -176,7 +176,7 @@ pub unsafe extern "C" fn nvmlDeviceGetEncoderUtilization(
     period: *mut c_uint,
 ) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put_with_period(ask(number(device), Key::UtilizationEncoder), percent, period) }
+    unsafe { put_with_period(ask(Some(number(device)), Key::UtilizationEncoder), percent, period) }
 }
 
 /// How busy the decoders are, and over what time that was measured.
@@ -191,7 +191,7 @@ pub unsafe extern "C" fn nvmlDeviceGetDecoderUtilization(
     period: *mut c_uint,
 ) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put_with_period(ask(number(device), Key::UtilizationDecoder), percent, period) }
+    unsafe { put_with_period(ask(Some(number(device)), Key::UtilizationDecoder), percent, period) }
 }
 
 /// What the device's memory holds.
@@ -206,7 +206,7 @@ pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Device, memory: *mut
     if version != MEMORY_VERSION {
         return ARGUMENT_VERSION_MISMATCH;
     }
-    let device = number(device);
+    let device = Some(number(device));
     let read = || -> Result<Memory, u32> {
         let total = ask(device, Key::MemoryTotal)?;
         let (used, free) = (ask(device, Key::MemoryUsed)?, ask(device, Key::MemoryFree)?);
@@ -224,7 +224,7 @@ pub unsafe extern "C" fn nvmlDeviceGetMemoryInfo_v2(device: Device, memory: *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: Device, milliwatts: *mut c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put(ask(number(device), Key::Power), milliwatts) }
+    unsafe { put(ask(Some(number(device)), Key::Power), milliwatts) }
 }
 
 /// The energy used since the driver was loaded, in mJ.
@@ -235,7 +235,7 @@ pub unsafe extern "C" fn nvmlDeviceGetPowerUsage(device: Device, milliwatts: *mu
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetTotalEnergyConsumption(device: Device, millijoules: *mut u64) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put_struct(ask(number(device), Key::Energy), millijoules) }
+    unsafe { put_struct(ask(Some(number(device)), Key::Energy), millijoules) }
 }
 
 /// The temperature of the chip, in °C; sensor 0 is the only one.
@@ -253,7 +253,7 @@ pub unsafe extern "C" fn nvmlDeviceGetTemperature(
         return INVALID_ARGUMENT;
     }
     // SAFETY: as the caller promises.
-    unsafe { put(ask(number(device), Key::TemperatureGpu), celsius) }
+    unsafe { put(ask(Some(number(device)), Key::TemperatureGpu), celsius) }
 }
 
 /// The clock of a domain, in MHz.
@@ -275,7 +275,7 @@ pub unsafe extern "C" fn nvmlDeviceGetClockInfo(
         _ => return INVALID_ARGUMENT,
     };
     // SAFETY: as the caller promises.
-    unsafe { put(ask(number(device), key), megahertz) }
+    unsafe { put(ask(Some(number(device)), key), megahertz) }
 }
 
 /// How often the device sent something again over PCIe.
@@ -286,7 +286,7 @@ pub unsafe extern "C" fn nvmlDeviceGetClockInfo(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetPcieReplayCounter(device: Device, replays: *mut c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put(ask(number(device), Key::PcieReplays), replays) }
+    unsafe { put(ask(Some(number(device)), Key::PcieReplays), replays) }
 }
 
 /// The generation of the PCIe link.
@@ -297,7 +297,7 @@ pub unsafe extern "C" fn nvmlDeviceGetPcieReplayCounter(device: Device, replays:
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetCurrPcieLinkGeneration(device: Device, generation: *mut c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put(ask(number(device), Key::PcieGeneration), generation) }
+    unsafe { put(ask(Some(number(device)), Key::PcieGeneration), generation) }
 }
 
 /// The lanes of the PCIe link.
@@ -308,7 +308,7 @@ pub unsafe extern "C" fn nvmlDeviceGetCurrPcieLinkGeneration(device: Device, gen
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn nvmlDeviceGetCurrPcieLinkWidth(device: Device, lanes: *mut c_uint) -> u32 {
     // SAFETY: as the caller promises.
-    unsafe { put(ask(number(device), Key::PcieWidth), lanes) }
+    unsafe { put(ask(Some(number(device)), Key::PcieWidth), lanes) }
 }
 
 /// ECC errors: kind 0 corrected, 1 uncorrected; counter 0 since the driver was loaded, which is the only
@@ -331,7 +331,7 @@ pub unsafe extern "C" fn nvmlDeviceGetTotalEccErrors(
         _ => return INVALID_ARGUMENT,
     };
     // SAFETY: as the caller promises.
-    unsafe { put_struct(ask(number(device), key), errors) }
+    unsafe { put_struct(ask(Some(number(device)), key), errors) }
 }
 
 /// Values by their field ids, each with a return code of its own.
@@ -345,7 +345,7 @@ pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
     count: c_int,
     values: *mut FieldValue,
 ) -> u32 {
-    let device = number(device);
+    let device = Some(number(device));
     for index in 0..usize::try_from(count).unwrap_or(0) {
         // SAFETY: as the caller promises.
         let field = unsafe { &mut *values.add(index) };
@@ -362,9 +362,9 @@ pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
     SUCCESS
 }
 
-fn number(device: Device) -> Option<u32> {
+fn number(device: Device) -> u32 {
     // A null handle is a number that no device has.
-    Some(u32::try_from(device.addr()).unwrap_or(0).wrapping_sub(1))
+    u32::try_from(device.addr()).unwrap_or(0).wrapping_sub(1)
 }
 
 /// Safety: `out` is valid for a write.

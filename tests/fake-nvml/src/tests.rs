@@ -76,7 +76,7 @@ fn a_hanging_call_holds_up_only_itself() {
 /// Every return code of `nvmlInit_v2` arrives, and the library is not initialised then.
 #[test]
 fn init_returns_what_the_script_says() {
-    for name in script::code_names().filter(|name| *name != "SUCCESS") {
+    for name in code_names().filter(|name| *name != "SUCCESS") {
         let (_folder, fake) = installed(&format!("init = {name}"));
         let error = load(&fake).expect_err("fails");
         assert_eq!(Some(u32::from(error)), code_named(name), "{name}");
