@@ -26,14 +26,15 @@ pub fn markdown() -> String {
 }
 
 fn row(row: &MetricRow) -> String {
-    let (kind, is_counter) = match row.instrument {
-        Instrument::Counter => ("counter", true),
-        Instrument::Gauge => ("gauge", false),
-        Instrument::Histogram => ("histogram", false),
-        Instrument::Process if matches!(row.metric, Metric::ProcessUptime | Metric::ProcessCpuSeconds) => {
-            ("counter", true)
-        }
-        Instrument::Process => ("gauge", false),
+    let is_counter = match row.instrument {
+        Instrument::Counter => true,
+        Instrument::Process => matches!(row.metric, Metric::ProcessUptime | Metric::ProcessCpuSeconds),
+        Instrument::Gauge | Instrument::Histogram => false,
+    };
+    let kind = match row.instrument {
+        Instrument::Histogram => "histogram",
+        _ if is_counter => "counter",
+        _ => "gauge",
     };
     let unit = super::page::unit_suffix(row.unit);
     let unit = if row.name.ends_with(unit) { "" } else { unit };
