@@ -13,7 +13,7 @@ use super::filter::{DeviceFilter, Filter, InterfaceFilter, MountFilter, MountPoi
 use super::names::hostmetrics::Scraper;
 use super::names::{Options, Plan};
 use super::source::{SourceSettings, statvfs};
-use super::switches::Switches;
+use super::switches::{Metrics, Switches};
 
 /// How long a mount may take to answer, unless `timeout` is shorter.
 const MOUNT_LIMIT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -90,9 +90,9 @@ type SystemScraper = PlainScraper<Switches<{ Scraper::System.index() }>>;
 /// A scraper that has no other key.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PlainScraper<Metrics> {
+pub struct PlainScraper<Wanted> {
     /// Which metrics are wanted.
-    pub metrics: Metrics,
+    pub metrics: Wanted,
 }
 
 /// `scrapers::disk`.
@@ -173,23 +173,10 @@ impl Config {
 
     /// The metrics that are wanted.
     pub fn plan(&self) -> Plan {
-        let scrapers = &self.scrapers;
         let mut plan = Plan::default();
-        let mut add = |scraper: Scraper, rows| {
-            if let Some(rows) = rows {
-                plan.add(scraper.table(), rows);
-            }
-        };
-        add(Scraper::Cpu, scrapers.cpu.as_ref().map(|cpu| cpu.metrics.plan()));
-        add(Scraper::Disk, scrapers.disk.as_ref().map(|disk| disk.metrics.plan()));
-        add(Scraper::Filesystem, scrapers.filesystem.as_ref().map(|filesystem| filesystem.metrics.plan()));
-        add(Scraper::Load, scrapers.load.as_ref().map(|load| load.metrics.plan()));
-        add(Scraper::Memory, scrapers.memory.as_ref().map(|memory| memory.metrics.plan()));
-        add(Scraper::Network, scrapers.network.as_ref().map(|network| network.metrics.plan()));
-        add(Scraper::Paging, scrapers.paging.as_ref().map(|paging| paging.metrics.plan()));
-        add(Scraper::Processes, scrapers.processes.as_ref().map(|processes| processes.metrics.plan()));
-        let system = scrapers.system.as_ref().or(scrapers.uptime.as_ref());
-        add(Scraper::System, system.map(|system| system.metrics.plan()));
+        for (_, metrics) in self.scrapers.metrics() {
+            plan.add(metrics.table(), metrics.plan());
+        }
         plan
     }
 
@@ -224,82 +211,62 @@ impl Config {
 }
 
 impl Scrapers {
+    /// The scrapers that are there, by their names in the configuration.
+    fn metrics(&self) -> impl Iterator<Item = (&'static str, &dyn Metrics)> {
+        let uptime = if self.system.is_present() { None } else { self.uptime.as_ref() };
+        let scrapers: [(_, Option<&dyn Metrics>); 10] = [
+            ("cpu", self.cpu.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("disk", self.disk.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("filesystem", self.filesystem.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("load", self.load.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("memory", self.memory.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("network", self.network.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("paging", self.paging.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("processes", self.processes.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("system", self.system.as_ref().map(|scraper| &scraper.metrics as _)),
+            ("uptime", uptime.map(|scraper| &scraper.metrics as _)),
+        ];
+        scrapers.into_iter().filter_map(|(name, metrics)| Some((name, metrics?)))
+    }
+
     fn validate(&self, check: &mut Check<'_>) {
-        self.check_presence(check);
-        let mut scrapers = check.below("scrapers");
-        let check = &mut scrapers;
-        if let Some(scraper) = self.cpu.as_ref() {
-            scraper.metrics.validate(check, "cpu::metrics");
+        self.validate_presence(check);
+        let check = &mut check.below("scrapers");
+        for (name, metrics) in self.metrics() {
+            metrics.validate(check, &format!("{name}::metrics"));
         }
-        if let Some(scraper) = self.disk.as_ref() {
-            scraper.metrics.validate(check, "disk::metrics");
-            scraper.include.validate(check, "disk::include");
-            scraper.exclude.validate(check, "disk::exclude");
+        if let Some(disk) = self.disk.as_ref() {
+            disk.include.validate(check, "disk::include");
+            disk.exclude.validate(check, "disk::exclude");
         }
-        if let Some(scraper) = self.filesystem.as_ref() {
-            scraper.validate(&mut check.below("filesystem"));
+        if let Some(filesystem) = self.filesystem.as_ref() {
+            filesystem.validate_filters(&mut check.below("filesystem"));
         }
-        if let Some(scraper) = self.load.as_ref() {
-            scraper.metrics.validate(check, "load::metrics");
-        }
-        if let Some(scraper) = self.memory.as_ref() {
-            scraper.metrics.validate(check, "memory::metrics");
-        }
-        if let Some(scraper) = self.network.as_ref() {
-            scraper.metrics.validate(check, "network::metrics");
-            scraper.include.validate(check, "network::include");
-            scraper.exclude.validate(check, "network::exclude");
-        }
-        if let Some(scraper) = self.paging.as_ref() {
-            scraper.metrics.validate(check, "paging::metrics");
-        }
-        if let Some(scraper) = self.processes.as_ref() {
-            scraper.metrics.validate(check, "processes::metrics");
-        }
-        for (name, scraper) in [("system", &self.system), ("uptime", &self.uptime)] {
-            if let Some(scraper) = scraper.as_ref() {
-                scraper.metrics.validate(check, &format!("{name}::metrics"));
-            }
+        if let Some(network) = self.network.as_ref() {
+            network.include.validate(check, "network::include");
+            network.exclude.validate(check, "network::exclude");
         }
     }
 
     /// At least one scraper, and none that does not exist yet.
-    fn check_presence(&self, check: &mut Check<'_>) {
+    fn validate_presence(&self, check: &mut Check<'_>) {
         let unbuilt = [("process", &self.process), ("nfs", &self.nfs), ("hardware", &self.hardware)];
-        for (name, scraper) in unbuilt {
-            if scraper.is_present() {
-                check.error(
-                    &format!("scrapers::{name}"),
-                    format!(
-                        "the scraper `{name}` is not built yet; its metrics cannot be had from this receiver"
-                    ),
-                );
-            }
+        let written = unbuilt.iter().filter(|(_, scraper)| scraper.is_present());
+        for (name, _) in written.clone() {
+            let problem = format!("the scraper `{name}` is not built yet");
+            check.error(&format!("scrapers::{name}"), problem);
         }
         if self.uptime.is_present() {
             check.warning("scrapers::uptime", "\"uptime\" alias is deprecated; use \"system\" instead");
         }
-        let built = [
-            self.cpu.is_present(),
-            self.disk.is_present(),
-            self.filesystem.is_present(),
-            self.load.is_present(),
-            self.memory.is_present(),
-            self.network.is_present(),
-            self.paging.is_present(),
-            self.processes.is_present(),
-            self.system.is_present() || self.uptime.is_present(),
-        ];
-        let is_any_written = unbuilt.iter().any(|(_, scraper)| scraper.is_present());
-        if !built.contains(&true) && !is_any_written {
+        if self.metrics().next().is_none() && written.count() == 0 {
             check.error("scrapers", "must specify at least one scraper when using host_metrics receiver");
         }
     }
 }
 
 impl FilesystemScraper {
-    fn validate(&self, check: &mut Check<'_>) {
-        self.metrics.validate(check, "metrics");
+    fn validate_filters(&self, check: &mut Check<'_>) {
         self.include_devices.validate(check, "include_devices");
         self.exclude_devices.validate(check, "exclude_devices");
         self.include_fs_types.validate(check, "include_fs_types");

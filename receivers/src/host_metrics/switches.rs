@@ -10,11 +10,11 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use spindle_config::Check;
 
 use super::names::hostmetrics::{METRIC_NAMES, TABLES};
-use super::names::{PlannedRow, Row, Strategy};
+use super::names::{PlannedRow, Row, Strategy, Table};
 
 /// What the configuration says about the metrics of a scraper; `SCRAPER` is an index of [`TABLES`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Switches<const SCRAPER: usize>(Vec<(&'static str, Switch)>);
+#[derive(Clone, Debug, Default)]
+pub struct Switches<const SCRAPER: usize>(Vec<(&'static Row, Switch)>);
 
 /// What it says about one metric.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -36,55 +36,68 @@ struct PlainSwitch {
     enabled: Option<bool>,
 }
 
-impl<const SCRAPER: usize> Switches<SCRAPER> {
+/// The `metrics:` key of whichever scraper.
+pub trait Metrics {
+    /// Its metrics.
+    fn table(&self) -> &'static Table;
+
     /// Reports attributes and strategies that do not exist, below `key`.
-    pub fn validate(&self, check: &mut Check<'_>, key: &str) {
-        for (name, switch) in &self.0 {
-            let Some(row) = Self::rows().iter().find(|row| row.metric.name == *name) else { continue };
-            let known = || row.attributes.iter().map(|attribute| attribute.key);
-            for attribute in switch.attributes.iter().flatten() {
-                if !known().any(|known| known == attribute) {
-                    let known: Vec<&str> = known().collect();
-                    check.error(
-                        &format!("{key}::{name}::attributes"),
-                        format!(
-                            "metric {name} doesn't have an attribute {attribute}, valid attributes: [{}]",
-                            known.join(", ")
-                        ),
-                    );
-                }
-            }
-            if let Some(unknown) =
-                switch.aggregation_strategy.as_deref().filter(|name| strategy(name).is_none())
-            {
-                let known = Strategy::ALL.map(Strategy::name).join(", ");
-                check.error(
-                    &format!("{key}::{name}::aggregation_strategy"),
-                    format!("invalid aggregation strategy \"{unknown}\", valid strategies: [{known}]"),
-                );
-            }
+    fn validate(&self, check: &mut Check<'_>, key: &str);
+
+    /// The metrics that are wanted.
+    fn plan(&self) -> Vec<PlannedRow>;
+}
+
+impl<const SCRAPER: usize> Metrics for Switches<SCRAPER> {
+    fn table(&self) -> &'static Table {
+        &TABLES[SCRAPER]
+    }
+
+    fn validate(&self, check: &mut Check<'_>, key: &str) {
+        for (row, switch) in &self.0 {
+            switch.validate(row, check, &format!("{key}::{}", row.metric.name));
         }
     }
 
-    /// The metrics that are wanted.
-    pub fn plan(&self) -> Vec<PlannedRow> {
+    fn plan(&self) -> Vec<PlannedRow> {
         Self::rows().iter().filter_map(|row| self.plan_row(row)).collect()
     }
+}
 
+impl<const SCRAPER: usize> Switches<SCRAPER> {
     fn plan_row(&self, row: &'static Row) -> Option<PlannedRow> {
-        let switch = self.0.iter().find(|(name, _)| *name == row.metric.name).map(|(_, switch)| switch);
-        let is_wanted = switch.and_then(|switch| switch.enabled).unwrap_or(row.is_default);
-        let attributes = switch.and_then(|switch| switch.attributes.as_ref());
-        let chosen = switch.and_then(|switch| strategy(switch.aggregation_strategy.as_deref()?));
-        let keeps = |key: &str| match attributes {
+        let switch = self.0.iter().find(|(switched, _)| std::ptr::eq(*switched, row));
+        let switch = switch.map_or_else(Switch::default, |(_, switch)| switch.clone());
+        let keeps = |key: &str| match &switch.attributes {
             Some(attributes) => attributes.iter().any(|wanted| wanted == key),
             None => row.attributes.iter().any(|attribute| attribute.key == key && attribute.is_default),
         };
+        let chosen = switch.aggregation_strategy.as_deref().and_then(strategy);
+        let is_wanted = switch.enabled.unwrap_or(row.is_default);
         is_wanted.then(|| PlannedRow::new(row, chosen.unwrap_or(row.default_strategy()), keeps))
     }
 
     fn rows() -> &'static [Row] {
         TABLES[SCRAPER].rows
+    }
+}
+
+impl Switch {
+    fn validate(&self, row: &Row, check: &mut Check<'_>, key: &str) {
+        let name = row.metric.name;
+        let known: Vec<&str> = row.attributes.iter().map(|attribute| attribute.key).collect();
+        for attribute in self.attributes.iter().flatten().filter(|wanted| !known.contains(&wanted.as_str())) {
+            let known = known.join(", ");
+            let problem =
+                format!("metric {name} doesn't have an attribute {attribute}, valid attributes: [{known}]");
+            check.error(&format!("{key}::attributes"), problem);
+        }
+        if let Some(chosen) = self.aggregation_strategy.as_deref().filter(|chosen| strategy(chosen).is_none())
+        {
+            let known = Strategy::ALL.map(Strategy::name).join(", ");
+            let problem = format!("invalid aggregation strategy \"{chosen}\", valid strategies: [{known}]");
+            check.error(&format!("{key}::aggregation_strategy"), problem);
+        }
     }
 }
 
@@ -121,7 +134,7 @@ impl<'de, const SCRAPER: usize> Visitor<'de> for SwitchesVisitor<SCRAPER> {
             } else {
                 map.next_value()?
             };
-            switches.push((row.metric.name, switch));
+            switches.push((row, switch));
         }
         Ok(Switches(switches))
     }

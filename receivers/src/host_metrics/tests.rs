@@ -10,9 +10,9 @@ use spindle_pipeline::testing::{config, config_with_problems, context, contract}
 use spindle_pipeline::{Decoded, Signal};
 use tokio_util::sync::CancellationToken;
 
-use super::HostMetrics;
 use super::names::hostmetrics::TABLES;
 use super::testing::{DEFAULTS, Host, assert_golden, log_of, metrics_of, points_of};
+use super::{Config, HostMetrics};
 
 /// Every metric of every scraper.
 fn everything() -> String {
@@ -535,9 +535,9 @@ fn says_what_cannot_be() {
         (
             "{scrapers: {process: {mute_process_all_errors: true}, nfs: , hardware: , cpu: }}",
             vec![
-                "scrapers::process: the scraper `process` is not built yet; its metrics cannot be had from this receiver",
-                "scrapers::nfs: the scraper `nfs` is not built yet; its metrics cannot be had from this receiver",
-                "scrapers::hardware: the scraper `hardware` is not built yet; its metrics cannot be had from this receiver",
+                "scrapers::process: the scraper `process` is not built yet",
+                "scrapers::nfs: the scraper `nfs` is not built yet",
+                "scrapers::hardware: the scraper `hardware` is not built yet",
             ],
         ),
         (
@@ -591,6 +591,22 @@ fn says_what_cannot_be() {
     ] {
         assert_eq!(config_with_problems::<HostMetrics>(yaml).1, problems, "{yaml}");
     }
+}
+
+/// A metric that does not exist is told with the one that was probably meant, where it stands.
+#[test]
+fn an_unknown_metric_is_told_with_the_nearest() {
+    let text = "scrapers:\n  memory:\n    metrics:\n      system.memory.utilisation: {enabled: true}\n";
+    let mut texts = spindle_config::SourceMap::default();
+    let mut problems = spindle_config::Diagnostics::default();
+    let source = texts.add("test.yaml", text);
+    let node = spindle_config::tree::parse(source, &texts, &mut problems).expect("YAML");
+    let config: Option<Config> = spindle_config::decode(&node, "", &mut problems);
+    assert!(config.is_some());
+    let problem = problems.iter().next().expect("a problem");
+    assert_eq!(problem.message, "has invalid keys: system.memory.utilisation");
+    assert_eq!(problem.help, ["did you mean `system.memory.utilization`?"]);
+    assert_eq!(problem.origin.map(|origin| (origin.line, origin.column)), Some((4, 7)));
 }
 
 /// The old name of a scraper is the scraper.
@@ -692,7 +708,7 @@ const FILES: [&str; 13] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(100))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// Whatever the files hold, a reading ends, without a panic, in a request that is well formed.
     #[test]

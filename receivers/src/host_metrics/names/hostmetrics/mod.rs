@@ -46,11 +46,6 @@ impl Scraper {
     pub const fn index(self) -> usize {
         self as usize
     }
-
-    /// Its table.
-    pub const fn table(self) -> &'static Table {
-        &TABLES[self as usize]
-    }
 }
 
 /// All metrics, by scraper.
