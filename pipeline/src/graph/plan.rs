@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spindle_config::sections::Mention;
 use spindle_config::types::ListenAddress;
 use spindle_config::{
-    Component, ComponentId, Diagnostic, Diagnostics, Origin, Sections, nearest, quoted_list,
+    Check, Component, ComponentId, Diagnostic, Diagnostics, Origin, Sections, nearest, quoted_list,
 };
 
 use super::collector_types;
@@ -72,6 +72,7 @@ impl Plan {
             extensions: planner.load(Kind::Extension, &sections.extensions, Registry::load_extension),
             pipelines,
         };
+        plan.check_signals(&sections.processors, diagnostics);
         let (used_receivers, used_exporters) = plan.used();
         for (id, planned) in plan.receivers.iter().filter(|(id, _)| used_receivers.contains(id)) {
             add_listeners(
@@ -105,6 +106,22 @@ impl Plan {
         plan.keep_enabled_extensions(&enabled)
     }
 
+    /// What processors say about the signals of the pipelines that name them.
+    fn check_signals(&self, components: &[Component<'_>], diagnostics: &mut Diagnostics) {
+        for (id, planned) in &self.processors {
+            let Some(component) = find(components, id) else { continue };
+            let is_used = |signal: &Signal| {
+                let mut pipelines = self.pipelines.iter().filter(|pipeline| pipeline.signal == *signal);
+                pipelines.any(|pipeline| pipeline.processors.contains(id))
+            };
+            for signal in Signal::ALL.into_iter().filter(is_used) {
+                let path = planned.path.clone();
+                let mut check = Check::new(component.body, path, Some(component.origin), diagnostics);
+                (planned.loaded.validate_for)(signal, &mut check);
+            }
+        }
+    }
+
     fn used(&self) -> (Vec<&ComponentId>, Vec<&ComponentId>) {
         let receivers = self.pipelines.iter().flat_map(|pipeline| &pipeline.receivers).collect();
         let exporters = self.pipelines.iter().flat_map(|pipeline| &pipeline.exporters).collect();
@@ -132,8 +149,7 @@ fn add_listeners(
     for listener in listeners {
         let origin = component.map(|component| {
             let mut scratch = Diagnostics::default();
-            spindle_config::Check::new(component.body, path, Some(component.origin), &mut scratch)
-                .origin(&listener.key)
+            Check::new(component.body, path, Some(component.origin), &mut scratch).origin(&listener.key)
         });
         let planned = PlannedListener {
             path: format!("{path}::{}", listener.key),

@@ -177,6 +177,13 @@ impl NewValue<'_> {
             Self::Raw(bytes) => out.put_slice(bytes),
         }
     }
+
+    /// The bytes of its `AnyValue` message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.length());
+        self.put(&mut out);
+        out
+    }
 }
 
 /// How long an attribute is as field `number` of a message.
@@ -197,8 +204,9 @@ pub fn put_attribute(out: &mut impl BufMut, number: u32, key: &str, value: &NewV
     value.put(out);
 }
 
-/// The text of a value as the Collector prints it (`AsString`): numbers in decimal, bytes in base64,
-/// lists and maps as JSON.
+/// The text of a value as the Collector prints it (`AsString` of pdata 1.61): numbers in decimal, bytes
+/// in base64, lists and maps as JSON with sorted keys. A list or map that JSON cannot hold, because a
+/// number in it is not finite, is empty, as there.
 pub fn to_text(value: AnyValue<'_>) -> std::borrow::Cow<'_, str> {
     match value.get() {
         Any::Empty => "".into(),
@@ -209,39 +217,36 @@ pub fn to_text(value: AnyValue<'_>) -> std::borrow::Cow<'_, str> {
         Any::Bytes(bytes) => base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes).into(),
         Any::Array(_) | Any::Map(_) => {
             let mut out = String::new();
-            put_json(&mut out, value, 0);
-            out.into()
+            let is_json = put_json(&mut out, value, 0);
+            if is_json { out.into() } else { "".into() }
         }
     }
 }
 
-/// A number as Go's JSON writes it: plain between 1e-6 and 1e21, with an exponent outside.
+/// A number as ECMAScript writes it: plain between 1e-6 and 1e21, with an exponent outside.
 fn double_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let text = format!("{value:e}");
         return match text.split_once('e') {
-            Some((digits, exponent)) => match exponent.strip_prefix('-') {
-                Some(exponent) => format!("{digits}e-{exponent:0>2}"),
-                None => format!("{digits}e+{exponent:0>2}"),
-            },
-            None => text,
+            Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+            _ => text,
         };
     }
     format!("{value}")
 }
 
-fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) {
+/// Writes a value as JSON; false when it has none.
+fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) -> bool {
     // The walk bounds nesting at 100; this bound is for values that did not pass it.
     if depth > 100 {
-        out.push_str("null");
-        return;
+        return false;
     }
     match value.get() {
         Any::Empty => out.push_str("null"),
@@ -250,26 +255,37 @@ fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) {
             out.push('[');
             for (index, item) in value.items().enumerate() {
                 out.push_str(if index > 0 { "," } else { "" });
-                put_json(out, item, depth + 1);
+                if !put_json(out, item, depth + 1) {
+                    return false;
+                }
             }
             out.push(']');
         }
-        Any::Map(_) => {
-            // Go's maps print in the order of their keys.
-            let mut entries: Vec<Attribute<'_>> = value.entries().collect();
-            entries.sort_by_key(|entry| entry.key);
-            out.push('{');
-            for (index, entry) in entries.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                put_json_string(out, entry.key);
-                out.push(':');
-                put_json(out, entry.value, depth + 1);
-            }
-            out.push('}');
-        }
+        Any::Map(_) => return put_json_map(out, value, depth),
         Any::Bytes(_) => put_json_string(out, &to_text(value)),
+        Any::Double(number) if !number.is_finite() => return false,
         Any::Bool(_) | Any::Int(_) | Any::Double(_) => out.push_str(&to_text(value)),
     }
+    true
+}
+
+fn put_json_map(out: &mut String, map: AnyValue<'_>, depth: usize) -> bool {
+    // Go's maps print in the order of their keys, and hold the last of those that are written twice.
+    let mut entries: Vec<Attribute<'_>> = map.entries().collect();
+    entries.reverse();
+    entries.sort_by_key(|entry| entry.key);
+    entries.dedup_by_key(|entry| entry.key);
+    out.push('{');
+    for (index, entry) in entries.iter().enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        put_json_string(out, entry.key);
+        out.push(':');
+        if !put_json(out, entry.value, depth + 1) {
+            return false;
+        }
+    }
+    out.push('}');
+    true
 }
 
 /// A JSON string with the escapes that Go's encoder writes.
@@ -283,7 +299,9 @@ pub fn put_json_string(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            character if (character as u32) < 0x20 => {
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            character if (character as u32) < 0x20 || matches!(character, '\u{2028}' | '\u{2029}') => {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{:04x}", character as u32);
             }
