@@ -1,10 +1,15 @@
 //! Processors: one folder each, two lines here each. Connectors will live here as well.
 
+pub mod attributes;
 pub mod batch;
+pub mod resource;
+pub mod support;
 
 use spindle_pipeline::component::Registry;
 
 /// Adds every processor to the registry.
 pub fn register(registry: &mut Registry) {
+    registry.processor::<attributes::AttributesProcessor>();
     registry.processor::<batch::BatchProcessor>();
+    registry.processor::<resource::ResourceProcessor>();
 }
