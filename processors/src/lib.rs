@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod probabilistic_sampler;
 pub mod resource;
 pub mod support;
 
@@ -11,5 +12,6 @@ use spindle_pipeline::component::Registry;
 pub fn register(registry: &mut Registry) {
     registry.processor::<attributes::AttributesProcessor>();
     registry.processor::<batch::BatchProcessor>();
+    registry.processor::<probabilistic_sampler::ProbabilisticSampler>();
     registry.processor::<resource::ResourceProcessor>();
 }
