@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod batch;
+pub mod memory_limiter;
 pub mod probabilistic_sampler;
 pub mod resource;
 pub mod support;
@@ -12,6 +13,7 @@ use spindle_pipeline::component::Registry;
 pub fn register(registry: &mut Registry) {
     registry.processor::<attributes::AttributesProcessor>();
     registry.processor::<batch::BatchProcessor>();
+    registry.processor::<memory_limiter::MemoryLimiter>();
     registry.processor::<probabilistic_sampler::ProbabilisticSampler>();
     registry.processor::<resource::ResourceProcessor>();
 }
