@@ -7,22 +7,33 @@ const BUCKET_BITS: u32 = 14;
 const BUCKETS: u32 = 1 << BUCKET_BITS;
 
 /// 32-bit FNV-1a of the seed's four bytes in little endian, then the data.
-fn fnv1a(seed: u32, data: &[u8]) -> u32 {
-    const OFFSET_BASIS: u32 = 0x811c_9dc5;
-    const PRIME: u32 = 0x0100_0193;
-    let step = |hash: u32, byte: &u8| (hash ^ u32::from(*byte)).wrapping_mul(PRIME);
-    data.iter().fold(seed.to_le_bytes().iter().fold(OFFSET_BASIS, step), step)
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hasher {
+    /// The hash of the seed.
+    start: u32,
 }
 
-/// The randomness of what is hashed: the bucket, counted from the top so that few dropped means a low
-/// threshold, in the 14 highest bits; below it bits that decide nothing.
-pub(super) fn randomness(seed: u32, data: &[u8]) -> Randomness {
-    let hash = fnv1a(seed, data);
-    let bucket = u64::from(hash % BUCKETS);
-    let from_top = u64::from(BUCKETS) - 1 - bucket;
-    let unused = u64::from(hash >> (32 - BUCKET_BITS));
-    let mixed = unused ^ (unused << 10);
-    Randomness::new(from_top << 42 | mixed << 14 | bucket)
+impl Hasher {
+    pub(super) fn new(seed: u32) -> Self {
+        const OFFSET_BASIS: u32 = 0x811c_9dc5;
+        Self { start: fnv1a(OFFSET_BASIS, &seed.to_le_bytes()) }
+    }
+
+    /// The randomness of what is hashed: the bucket, counted from the top so that few dropped means a low
+    /// threshold, in the 14 highest bits; below it bits that decide nothing.
+    pub(super) fn randomness(self, data: &[u8]) -> Randomness {
+        let hash = fnv1a(self.start, data);
+        let bucket = u64::from(hash % BUCKETS);
+        let from_top = u64::from(BUCKETS) - 1 - bucket;
+        let unused = u64::from(hash >> (32 - BUCKET_BITS));
+        let mixed = unused ^ (unused << 10);
+        Randomness::new(from_top << 42 | mixed << 14 | bucket)
+    }
+}
+
+fn fnv1a(start: u32, data: &[u8]) -> u32 {
+    const PRIME: u32 = 0x0100_0193;
+    data.iter().fold(start, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(PRIME))
 }
 
 /// The threshold of a percentage; `None` when not even one bucket stays. Percentages above 100 are 100.

@@ -1,6 +1,6 @@
 //! The decision about one item, the same for spans and log records.
 
-use super::hash;
+use super::hash::{self, Hasher};
 use super::threshold::{Randomness, Threshold};
 
 /// How a sampler decides.
@@ -8,7 +8,7 @@ use super::threshold::{Randomness, Threshold};
 pub(super) struct Rule {
     /// `None` when not even one bucket of the hash stays.
     threshold: Option<Threshold>,
-    seed: u32,
+    hasher: Hasher,
     fails_closed: bool,
 }
 
@@ -65,12 +65,12 @@ pub(super) enum Policy {
 
 impl Rule {
     pub(super) fn new(percentage: f32, seed: u32, fails_closed: bool) -> Self {
-        Self { threshold: hash::threshold(percentage), seed, fails_closed }
+        Self { threshold: hash::threshold(percentage), hasher: Hasher::new(seed), fails_closed }
     }
 
     /// The randomness of what is hashed. A sampler that keeps nothing hashes nothing.
     pub(super) fn randomness(&self, data: &[u8]) -> Option<Randomness> {
-        self.threshold.map(|_| hash::randomness(self.seed, data))
+        self.threshold.map(|_| self.hasher.randomness(data))
     }
 
     /// Decides.

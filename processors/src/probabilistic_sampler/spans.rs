@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use spindle_pipeline::otlp::attributes::{Any, AnyValue};
+use spindle_pipeline::otlp::attributes::{Any, AnyValue, value_of};
 use spindle_pipeline::otlp::splice::Splice;
 use spindle_pipeline::otlp::view::Part;
-use spindle_pipeline::otlp::wire::{Value, put_bytes};
+use spindle_pipeline::otlp::wire::put_bytes;
 
 use super::rule::{Earlier, Evidence, Mark, Rule};
 use super::threshold::{Randomness, Threshold};
@@ -23,48 +23,48 @@ const PRIORITY: &str = "sampling.priority";
 pub(super) struct SampledSpan<'a> {
     span: Part<'a>,
     state_text: &'a str,
-    /// Where the field stands that holds it.
-    state_at: Option<Range<usize>>,
-    state: TraceState<'a>,
+    /// Where the field stands that holds it; at the end of the span if it is not there.
+    state_at: Range<usize>,
+    /// `None` for an empty text, which nearly all spans have.
+    state: Option<TraceState<'a>>,
     pub(super) evidence: Evidence,
 }
 
 impl<'a> SampledSpan<'a> {
     pub(super) fn read(span: Part<'a>, rule: &Rule) -> Self {
         let mut trace_id: &[u8] = &[];
-        let (mut state_text, mut state_at) = ("", None);
+        let mut asked = None;
+        let (mut state_text, mut state_at) = ("", span.end..span.end);
         for field in span.fields() {
-            match (field.number, field.value) {
-                (TRACE_ID, Value::Bytes(bytes)) => trace_id = bytes,
-                (TRACE_STATE, value) => {
-                    (state_text, state_at) = (value.text(), Some(field.start..field.end));
-                }
+            match field.number {
+                TRACE_ID => trace_id = field.value.bytes(),
+                TRACE_STATE => (state_text, state_at) = (field.value.text(), field.start..field.end),
+                ATTRIBUTES if asked.is_none() => asked = value_of(field.value, PRIORITY),
                 _ => {}
             }
         }
-        let state = TraceState::read(state_text);
-        let earlier = if state.is_broken {
-            Earlier::Broken
-        } else if state.has_randomness() || state.threshold().is_some() {
-            Earlier::Sampled
-        } else {
-            Earlier::Nothing
+        let state = if state_text.is_empty() { None } else { Some(TraceState::read(state_text)) };
+        let earlier = match &state {
+            Some(state) if state.is_broken => Earlier::Broken,
+            Some(state) if state.has_randomness() || state.threshold().is_some() => Earlier::Sampled,
+            _ => Earlier::Nothing,
         };
-        let priority = span.attributes(ATTRIBUTES).get(PRIORITY).and_then(priority);
         let randomness = trace_randomness(trace_id, rule);
-        Self { span, state_text, state_at, state, evidence: Evidence { randomness, earlier, priority } }
+        let evidence = Evidence { randomness, earlier, priority: asked.and_then(priority) };
+        Self { span, state_text, state_at, state, evidence }
     }
 
     /// Writes randomness and threshold into the span's trace state.
     pub(super) fn mark(&self, splice: &mut Splice<'a>, mark: &Mark, threshold: &str) {
         let randomness = mark.randomness.map(Randomness::to_hex);
-        let text = self.state.write(randomness.as_deref(), mark.threshold, threshold);
+        let empty = TraceState::default();
+        let state = self.state.as_ref().unwrap_or(&empty);
+        let text = state.write(randomness.as_deref(), mark.threshold, threshold);
         if text == self.state_text {
             return;
         }
         splice.enter(self.span);
-        let at = self.state_at.clone().unwrap_or(self.span.end..self.span.end);
-        splice.replace(at, |out| put_bytes(out, TRACE_STATE, text.as_bytes()));
+        splice.replace(self.state_at.clone(), |out| put_bytes(out, TRACE_STATE, text.as_bytes()));
         splice.leave();
     }
 }

@@ -89,7 +89,9 @@ impl Randomness {
 
     /// Writes 14 hex digits.
     pub(super) fn to_hex(self) -> String {
-        format!("{:014x}", self.0)
+        let mut text = const_hex::encode(self.0.to_be_bytes());
+        text.drain(..2);
+        text
     }
 }
 

@@ -78,7 +78,8 @@ impl<'a> TraceState<'a> {
             Some((text, old)) if old > threshold => text,
             _ => digits,
         };
-        let mut out = "ot=".to_owned();
+        let mut out = String::with_capacity(48);
+        out.push_str("ot=");
         if let Some(randomness) = randomness.or(self.ot.randomness) {
             out.extend(["rv:", randomness, ";"]);
         }

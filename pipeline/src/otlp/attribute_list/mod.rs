@@ -16,7 +16,7 @@ mod tests;
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::attributes::{AnyValue, NewValue, attribute_length, put_attribute};
+use super::attributes::{AnyValue, NewValue, attribute_length, key_and_value, put_attribute};
 use super::splice::Splice;
 use super::view::Part;
 
@@ -36,10 +36,17 @@ pub struct AttributeList<'a> {
 
 #[derive(Debug)]
 struct Entry<'a> {
-    key: &'a str,
+    /// Text, which is looked at as such only when somebody asks for it.
+    key: &'a [u8],
     /// The bytes of an `AnyValue`.
     value: Cow<'a, [u8]>,
     place: Place,
+}
+
+impl<'a> Entry<'a> {
+    fn key(&self) -> &'a str {
+        std::str::from_utf8(self.key).unwrap_or("")
+    }
 }
 
 /// Where an attribute comes from. Those in their place are in the order of the slots.
@@ -64,10 +71,11 @@ impl<'a> AttributeList<'a> {
         (self.number, self.is_edited) = (number, false);
         let Some(message) = message else { return };
         (self.request, self.end) = (message.request(), message.end);
-        for attribute in message.attributes(number) {
+        for field in message.fields().filter(|field| field.number == number) {
             let place = Place::Untouched(self.slots.len());
-            self.slots.push(attribute.start..attribute.end);
-            self.entries.push(Entry { key: attribute.key, value: Cow::Borrowed(attribute.value.0), place });
+            let (key, value) = key_and_value(field.value.bytes());
+            self.slots.push(field.start..field.end);
+            self.entries.push(Entry { key, value: Cow::Borrowed(value), place });
         }
     }
 
@@ -88,12 +96,12 @@ impl<'a> AttributeList<'a> {
 
     /// The position of the first with this key.
     pub fn find(&self, key: &str) -> Option<usize> {
-        self.entries.iter().position(|entry| entry.key == key)
+        self.entries.iter().position(|entry| entry.key == key.as_bytes())
     }
 
     /// The key at a position.
     pub fn key(&self, position: usize) -> &'a str {
-        self.entries.get(position).map_or("", |entry| entry.key)
+        self.entries.get(position).map_or("", Entry::key)
     }
 
     /// The value at a position.
@@ -119,7 +127,7 @@ impl<'a> AttributeList<'a> {
 
     /// Adds an attribute at the end.
     pub fn push(&mut self, key: &'a str, value: Cow<'a, [u8]>) {
-        self.entries.push(Entry { key, value, place: Place::New });
+        self.entries.push(Entry { key: key.as_bytes(), value, place: Place::New });
         self.is_edited = true;
     }
 
@@ -149,7 +157,7 @@ impl<'a> AttributeList<'a> {
     /// Takes out those whose key `keep` refuses.
     pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         let before = self.entries.len();
-        self.entries.retain(|entry| keep(entry.key));
+        self.entries.retain(|entry| keep(entry.key()));
         self.is_edited |= self.entries.len() < before;
     }
 
@@ -210,7 +218,7 @@ impl<'a> AttributeList<'a> {
 
     fn entry_length(&self, entry: &Entry<'_>) -> usize {
         self.as_read(entry).map_or_else(
-            || attribute_length(self.number, entry.key, &NewValue::Raw(&entry.value)),
+            || attribute_length(self.number, entry.key(), &NewValue::Raw(&entry.value)),
             <[u8]>::len,
         )
     }
@@ -218,7 +226,7 @@ impl<'a> AttributeList<'a> {
     fn put_entry(&self, out: &mut Vec<u8>, entry: &Entry<'_>) {
         match self.as_read(entry) {
             Some(bytes) => out.extend_from_slice(bytes),
-            None => put_attribute(out, self.number, entry.key, &NewValue::Raw(&entry.value)),
+            None => put_attribute(out, self.number, entry.key(), &NewValue::Raw(&entry.value)),
         }
     }
 }

@@ -6,13 +6,12 @@ mod tests;
 use bytes::BufMut;
 
 use super::view::Part;
-use super::wire::{self, Field, Fields};
+use super::wire::{self, Field, Fields, Value};
 
 /// The attributes of one field of a message, in order.
 #[derive(Clone, Debug)]
 pub struct Attributes<'a> {
     fields: Fields<'a>,
-    request: &'a [u8],
     number: u32,
 }
 
@@ -31,12 +30,13 @@ pub struct Attribute<'a> {
 
 impl<'a> Attributes<'a> {
     pub(super) fn of(part: Part<'a>, number: u32) -> Self {
-        Self { fields: part.fields(), request: part.request(), number }
+        Self { fields: part.fields(), number }
     }
 
     /// The value of the first attribute with this key.
     pub fn get(self, key: &str) -> Option<AnyValue<'a>> {
-        self.into_iter().find(|attribute| attribute.key == key).map(|attribute| attribute.value)
+        let number = self.number;
+        self.fields.filter(|field| field.number == number).find_map(|field| value_of(field.value, key))
     }
 }
 
@@ -45,23 +45,52 @@ impl<'a> Iterator for Attributes<'a> {
 
     fn next(&mut self) -> Option<Attribute<'a>> {
         let number = self.number;
-        let field = self.fields.by_ref().find(|field| field.number == number)?;
-        Some(Attribute::read(self.request, &field))
+        self.fields.by_ref().find(|field| field.number == number).map(|field| Attribute::read(&field))
     }
 }
 
 impl<'a> Attribute<'a> {
-    fn read(request: &'a [u8], field: &Field<'a>) -> Self {
-        let mut attribute = Self { key: "", value: AnyValue::EMPTY, start: field.start, end: field.end };
-        for inner in Fields::within(request, field.content, field.end) {
-            match inner.number {
-                1 => attribute.key = inner.value.text(),
-                2 => attribute.value = AnyValue(inner.value.bytes()),
-                _ => {}
-            }
-        }
-        attribute
+    fn read(field: &Field<'a>) -> Self {
+        let (key, value) = key_and_value(field.value.bytes());
+        let key = std::str::from_utf8(key).unwrap_or("");
+        Self { key, value: AnyValue(value), start: field.start, end: field.end }
     }
+}
+
+/// The value of a field that is an attribute, if the attribute has this key. For who looks for one key
+/// and goes over the fields of a message anyway.
+#[inline]
+pub fn value_of<'a>(attribute: Value<'a>, key: &str) -> Option<AnyValue<'a>> {
+    let (found, value) = key_and_value(attribute.bytes());
+    (found == key.as_bytes()).then_some(AnyValue(value))
+}
+
+/// The bytes of an attribute's key and of its value.
+#[inline]
+pub(super) fn key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
+    usual_key_and_value(attribute).unwrap_or_else(|| unusual_key_and_value(attribute))
+}
+
+/// As every SDK writes an attribute: a key of at most 127 bytes, a value of at most 16383, nothing else.
+#[inline]
+fn usual_key_and_value(attribute: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, key_length @ ..=0x7f, rest @ ..] = attribute else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*key_length))?;
+    let (length, value) = match rest {
+        [0x12, length @ ..=0x7f, value @ ..] => (usize::from(*length), value),
+        [0x12, low, high @ ..=0x7f, value @ ..] => (usize::from(low & 0x7f) | usize::from(*high) << 7, value),
+        _ => return None,
+    };
+    (value.len() == length).then_some((key, value))
+}
+
+#[cold]
+fn unusual_key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
+    Fields::of(attribute).fold((&[], &[]), |(key, value), field| match field.number {
+        1 => (field.value.bytes(), value),
+        2 => (key, field.value.bytes()),
+        _ => (key, value),
+    })
 }
 
 /// The bytes of an `AnyValue` message.
@@ -124,7 +153,7 @@ impl<'a> AnyValue<'a> {
     /// The entries, if it is a map.
     pub fn entries(self) -> impl Iterator<Item = Attribute<'a>> {
         let map = if let Any::Map(map) = self.get() { map } else { &[] };
-        Fields::of(map).filter(|field| field.number == 1).map(move |field| Attribute::read(map, &field))
+        Fields::of(map).filter(|field| field.number == 1).map(|field| Attribute::read(&field))
     }
 }
 
