@@ -190,6 +190,9 @@ fn the_thread_ends_with_the_processor() {
     assert_eq!(looks.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
 }
 
+/// Paths and contents.
+type Files = &'static [(&'static str, &'static str)];
+
 /// Files as a kernel shows them, below a folder that stands for `/`.
 fn files(list: &[(&str, &str)]) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().expect("a folder");
@@ -211,14 +214,15 @@ const V1_MOUNTS: &str = "34 31 0:31 / /sys/fs/cgroup/cpuset rw - cgroup cgroup r
 ";
 const V1_IN_CONTAINER: &str = "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,memory\n";
 
+const STAT_1: &str = "inactive_file 1\ntotal_inactive_file 10485760\ntotal_active_file 0\n";
+const STAT_2: &str = "anon 1\ninactive_file 10485760\nactive_file 10485760\n";
+const NO_LIMIT_1: &str = "9223372036854771712\n";
+
 /// The limit that counts is found in both versions, in containers and outside, in the group itself or
 /// above it; without one the machine's memory counts. The page cache does not count as used.
 #[test]
 fn finds_the_limit_of_the_control_group() {
-    let stat_2 = "anon 1\ninactive_file 10485760\nactive_file 10485760\n";
-    let stat_1 = "inactive_file 1\ntotal_inactive_file 10485760\ntotal_active_file 0\n";
-    let no_limit_1 = "9223372036854771712\n";
-    let cases: [(&str, &[(&str, &str)], u64, Option<u64>); 8] = [
+    let cases: [(&str, Files, u64, Option<u64>); 8] = [
         ("no control groups", &[], 1024, None),
         (
             "version 2, seen from within a container",
@@ -227,7 +231,7 @@ fn finds_the_limit_of_the_control_group() {
                 ("proc/self/mountinfo", V2_MOUNT),
                 ("sys/fs/cgroup/memory.max", "536870912\n"),
                 ("sys/fs/cgroup/memory.current", "104857600\n"),
-                ("sys/fs/cgroup/memory.stat", stat_2),
+                ("sys/fs/cgroup/memory.stat", STAT_2),
             ],
             512,
             Some(80),
@@ -261,11 +265,11 @@ fn finds_the_limit_of_the_control_group() {
             &[
                 ("proc/self/cgroup", "9:name=systemd:/x\n4:memory:/job/7\n0::/x\n"),
                 ("proc/self/mountinfo", V1_MOUNTS),
-                ("sys/fs/cgroup/memory/memory.limit_in_bytes", no_limit_1),
+                ("sys/fs/cgroup/memory/memory.limit_in_bytes", NO_LIMIT_1),
                 ("sys/fs/cgroup/memory/job/memory.limit_in_bytes", "209715200\n"),
                 ("sys/fs/cgroup/memory/job/memory.usage_in_bytes", "31457280\n"),
-                ("sys/fs/cgroup/memory/job/memory.stat", stat_1),
-                ("sys/fs/cgroup/memory/job/7/memory.limit_in_bytes", no_limit_1),
+                ("sys/fs/cgroup/memory/job/memory.stat", STAT_1),
+                ("sys/fs/cgroup/memory/job/7/memory.limit_in_bytes", NO_LIMIT_1),
             ],
             200,
             Some(20),

@@ -46,7 +46,7 @@ fn int(value: i64) -> OracleValue {
     OracleValue { value: Some(any_value::Value::IntValue(value)) }
 }
 
-fn apply<'a>(edits: &[Edit], list: &mut AttributeList<'a>) {
+fn apply(edits: &[Edit], list: &mut AttributeList<'_>) {
     for edit in edits {
         match edit {
             Edit::Put(key, value) => list.put(key, int(*value).encode_to_vec().into()),
