@@ -54,6 +54,12 @@ pub trait ComponentConfig: DeserializeOwned + Default + Send + Sync + 'static {
         let _ = check;
     }
 
+    /// Reports values that cannot be in a pipeline of `signal`. Processors are asked once for each signal
+    /// whose pipelines name them.
+    fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {
+        let _ = (signal, check);
+    }
+
     /// The sockets it will bind, so that two components that want one are told before the start.
     fn listeners(&self) -> Vec<Listener> {
         Vec::new()

@@ -99,8 +99,12 @@ pub struct LoadedReceiver {
     pub build: Build<Box<dyn Receiver>>,
 }
 
+type CheckForSignal = Box<dyn Fn(Signal, &mut Check<'_>) + Send>;
+
 /// A processor whose configuration is read and checked.
 pub struct LoadedProcessor {
+    /// Checks what depends on the signal of a pipeline that names it.
+    pub validate_for: CheckForSignal,
     /// Builds one for a pipeline.
     pub build: BuildProcessor,
 }
@@ -252,8 +256,12 @@ fn load_processor<F: ProcessorFactory>(
     component: &Component<'_>,
     diagnostics: &mut Diagnostics,
 ) -> LoadedProcessor {
-    let config: F::Config = load(Kind::Processor, component, diagnostics);
-    LoadedProcessor { build: Box::new(move |context, signal| F::build(&config, context, signal)) }
+    let config: Arc<F::Config> = Arc::new(load(Kind::Processor, component, diagnostics));
+    let checked = Arc::clone(&config);
+    LoadedProcessor {
+        validate_for: Box::new(move |signal, check| checked.validate_for(signal, check)),
+        build: Box::new(move |context, signal| F::build(&config, context, signal)),
+    }
 }
 
 fn load_exporter<F: ExporterFactory>(

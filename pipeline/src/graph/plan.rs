@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use spindle_config::sections::Mention;
 use spindle_config::types::ListenAddress;
 use spindle_config::{
-    Component, ComponentId, Diagnostic, Diagnostics, Origin, Sections, nearest, quoted_list,
+    Check, Component, ComponentId, Diagnostic, Diagnostics, Origin, Sections, nearest, quoted_list,
 };
 
 use super::collector_types;
@@ -74,6 +74,7 @@ impl Plan {
             pipelines,
             listeners: Vec::new(),
         };
+        plan.check_signals(&sections.processors, diagnostics);
         let (used_receivers, used_exporters) = plan.used();
         for (id, planned) in plan.receivers.iter().filter(|(id, _)| used_receivers.contains(id)) {
             add_listeners(
@@ -128,6 +129,22 @@ impl Plan {
             .filter(|signal| self.pipelines.iter().any(|pipeline| pipeline.signal == *signal))
     }
 
+    /// What processors say about the signals of the pipelines that name them.
+    fn check_signals(&self, components: &[Component<'_>], diagnostics: &mut Diagnostics) {
+        for (id, planned) in &self.processors {
+            let Some(component) = find(components, id) else { continue };
+            let is_used = |signal: &Signal| {
+                let mut pipelines = self.pipelines.iter().filter(|pipeline| pipeline.signal == *signal);
+                pipelines.any(|pipeline| pipeline.processors.contains(id))
+            };
+            for signal in Signal::ALL.into_iter().filter(is_used) {
+                let path = planned.path.clone();
+                let mut check = Check::new(component.body, path, Some(component.origin), diagnostics);
+                (planned.loaded.validate_for)(signal, &mut check);
+            }
+        }
+    }
+
     fn used(&self) -> (Vec<&ComponentId>, Vec<&ComponentId>) {
         let receivers = self.pipelines.iter().flat_map(|pipeline| &pipeline.receivers).collect();
         let exporters = self.pipelines.iter().flat_map(|pipeline| &pipeline.exporters).collect();
@@ -155,8 +172,7 @@ fn add_listeners(
     for listener in listeners {
         let origin = component.map(|component| {
             let mut scratch = Diagnostics::default();
-            spindle_config::Check::new(component.body, path, Some(component.origin), &mut scratch)
-                .origin(&listener.key)
+            Check::new(component.body, path, Some(component.origin), &mut scratch).origin(&listener.key)
         });
         let planned = PlannedListener {
             path: format!("{path}::{}", listener.key),

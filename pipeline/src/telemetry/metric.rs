@@ -76,6 +76,8 @@ metrics! {
     ProcessorMemoryLimiterRefusedSpans = "processor_memory_limiter_refused_spans", Counter, "{spans}", "Spans that the memory limiter refused; the client was told to send them again";
     ProcessorMemoryLimiterRefusedMetricPoints = "processor_memory_limiter_refused_metric_points", Counter, "{datapoints}", "Metric points that the memory limiter refused; the client was told to send them again";
     ProcessorMemoryLimiterRefusedLogRecords = "processor_memory_limiter_refused_log_records", Counter, "{records}", "Log records that the memory limiter refused; the client was told to send them again";
+    ProcessorProbabilisticSamplerCountTracesSampled = "processor_probabilistic_sampler_count_traces_sampled", Counter, "{spans}", "Spans that the sampler decided about, by what decided (policy) and whether they stay (sampled)";
+    ProcessorProbabilisticSamplerCountLogsSampled = "processor_probabilistic_sampler_count_logs_sampled", Counter, "{records}", "Log records that the sampler decided about, by what decided (policy) and whether they stay (sampled)";
     ExporterSentSpans = "exporter_sent_spans", Counter, "{spans}", "Spans that the back end took";
     ExporterSentMetricPoints = "exporter_sent_metric_points", Counter, "{datapoints}", "Metric points that the back end took";
     ExporterSentLogRecords = "exporter_sent_log_records", Counter, "{records}", "Log records that the back end took";

@@ -6,13 +6,12 @@ mod tests;
 use bytes::BufMut;
 
 use super::view::Part;
-use super::wire::{self, Field, Fields};
+use super::wire::{self, Field, Fields, Value};
 
 /// The attributes of one field of a message, in order.
 #[derive(Clone, Debug)]
 pub struct Attributes<'a> {
     fields: Fields<'a>,
-    request: &'a [u8],
     number: u32,
 }
 
@@ -31,12 +30,13 @@ pub struct Attribute<'a> {
 
 impl<'a> Attributes<'a> {
     pub(super) fn of(part: Part<'a>, number: u32) -> Self {
-        Self { fields: part.fields(), request: part.request(), number }
+        Self { fields: part.fields(), number }
     }
 
     /// The value of the first attribute with this key.
     pub fn get(self, key: &str) -> Option<AnyValue<'a>> {
-        self.into_iter().find(|attribute| attribute.key == key).map(|attribute| attribute.value)
+        let number = self.number;
+        self.fields.filter(|field| field.number == number).find_map(|field| value_of(field.value, key))
     }
 }
 
@@ -45,23 +45,52 @@ impl<'a> Iterator for Attributes<'a> {
 
     fn next(&mut self) -> Option<Attribute<'a>> {
         let number = self.number;
-        let field = self.fields.by_ref().find(|field| field.number == number)?;
-        Some(Attribute::read(self.request, &field))
+        self.fields.by_ref().find(|field| field.number == number).map(|field| Attribute::read(&field))
     }
 }
 
 impl<'a> Attribute<'a> {
-    fn read(request: &'a [u8], field: &Field<'a>) -> Self {
-        let mut attribute = Self { key: "", value: AnyValue::EMPTY, start: field.start, end: field.end };
-        for inner in Fields::within(request, field.content, field.end) {
-            match inner.number {
-                1 => attribute.key = inner.value.text(),
-                2 => attribute.value = AnyValue(inner.value.bytes()),
-                _ => {}
-            }
-        }
-        attribute
+    fn read(field: &Field<'a>) -> Self {
+        let (key, value) = key_and_value(field.value.bytes());
+        let key = std::str::from_utf8(key).unwrap_or("");
+        Self { key, value: AnyValue(value), start: field.start, end: field.end }
     }
+}
+
+/// The value of a field that is an attribute, if the attribute has this key. For who looks for one key
+/// and goes over the fields of a message anyway.
+#[inline]
+pub fn value_of<'a>(attribute: Value<'a>, key: &str) -> Option<AnyValue<'a>> {
+    let (found, value) = key_and_value(attribute.bytes());
+    (found == key.as_bytes()).then_some(AnyValue(value))
+}
+
+/// The bytes of an attribute's key and of its value.
+#[inline]
+pub(super) fn key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
+    usual_key_and_value(attribute).unwrap_or_else(|| unusual_key_and_value(attribute))
+}
+
+/// As every SDK writes an attribute: a key of at most 127 bytes, a value of at most 16383, nothing else.
+#[inline]
+fn usual_key_and_value(attribute: &[u8]) -> Option<(&[u8], &[u8])> {
+    let [0x0a, key_length @ ..=0x7f, rest @ ..] = attribute else { return None };
+    let (key, rest) = rest.split_at_checked(usize::from(*key_length))?;
+    let (length, value) = match rest {
+        [0x12, length @ ..=0x7f, value @ ..] => (usize::from(*length), value),
+        [0x12, low, high @ ..=0x7f, value @ ..] => (usize::from(low & 0x7f) | usize::from(*high) << 7, value),
+        _ => return None,
+    };
+    (value.len() == length).then_some((key, value))
+}
+
+#[cold]
+fn unusual_key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
+    Fields::of(attribute).fold((&[], &[]), |(key, value), field| match field.number {
+        1 => (field.value.bytes(), value),
+        2 => (key, field.value.bytes()),
+        _ => (key, value),
+    })
 }
 
 /// The bytes of an `AnyValue` message.
@@ -124,7 +153,7 @@ impl<'a> AnyValue<'a> {
     /// The entries, if it is a map.
     pub fn entries(self) -> impl Iterator<Item = Attribute<'a>> {
         let map = if let Any::Map(map) = self.get() { map } else { &[] };
-        Fields::of(map).filter(|field| field.number == 1).map(move |field| Attribute::read(map, &field))
+        Fields::of(map).filter(|field| field.number == 1).map(|field| Attribute::read(&field))
     }
 }
 
@@ -177,6 +206,13 @@ impl NewValue<'_> {
             Self::Raw(bytes) => out.put_slice(bytes),
         }
     }
+
+    /// The bytes of its `AnyValue` message.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.length());
+        self.put(&mut out);
+        out
+    }
 }
 
 /// How long an attribute is as field `number` of a message.
@@ -197,8 +233,9 @@ pub fn put_attribute(out: &mut impl BufMut, number: u32, key: &str, value: &NewV
     value.put(out);
 }
 
-/// The text of a value as the Collector prints it (`AsString`): numbers in decimal, bytes in base64,
-/// lists and maps as JSON.
+/// The text of a value as the Collector prints it (`AsString` of pdata 1.61): numbers in decimal, bytes
+/// in base64, lists and maps as JSON with sorted keys. A list or map that JSON cannot hold, because a
+/// number in it is not finite, is empty, as there.
 pub fn to_text(value: AnyValue<'_>) -> std::borrow::Cow<'_, str> {
     match value.get() {
         Any::Empty => "".into(),
@@ -209,39 +246,36 @@ pub fn to_text(value: AnyValue<'_>) -> std::borrow::Cow<'_, str> {
         Any::Bytes(bytes) => base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes).into(),
         Any::Array(_) | Any::Map(_) => {
             let mut out = String::new();
-            put_json(&mut out, value, 0);
-            out.into()
+            let is_json = put_json(&mut out, value, 0);
+            if is_json { out.into() } else { "".into() }
         }
     }
 }
 
-/// A number as Go's JSON writes it: plain between 1e-6 and 1e21, with an exponent outside.
+/// A number as ECMAScript writes it: plain between 1e-6 and 1e21, with an exponent outside.
 fn double_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".to_owned();
     }
     if value.is_infinite() {
-        return if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned();
+        return if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
     }
     let magnitude = value.abs();
     if magnitude != 0.0 && !(1e-6..1e21).contains(&magnitude) {
         let text = format!("{value:e}");
         return match text.split_once('e') {
-            Some((digits, exponent)) => match exponent.strip_prefix('-') {
-                Some(exponent) => format!("{digits}e-{exponent:0>2}"),
-                None => format!("{digits}e+{exponent:0>2}"),
-            },
-            None => text,
+            Some((digits, exponent)) if !exponent.starts_with('-') => format!("{digits}e+{exponent}"),
+            _ => text,
         };
     }
     format!("{value}")
 }
 
-fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) {
+/// Writes a value as JSON; false when it has none.
+fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) -> bool {
     // The walk bounds nesting at 100; this bound is for values that did not pass it.
     if depth > 100 {
-        out.push_str("null");
-        return;
+        return false;
     }
     match value.get() {
         Any::Empty => out.push_str("null"),
@@ -250,26 +284,37 @@ fn put_json(out: &mut String, value: AnyValue<'_>, depth: usize) {
             out.push('[');
             for (index, item) in value.items().enumerate() {
                 out.push_str(if index > 0 { "," } else { "" });
-                put_json(out, item, depth + 1);
+                if !put_json(out, item, depth + 1) {
+                    return false;
+                }
             }
             out.push(']');
         }
-        Any::Map(_) => {
-            // Go's maps print in the order of their keys.
-            let mut entries: Vec<Attribute<'_>> = value.entries().collect();
-            entries.sort_by_key(|entry| entry.key);
-            out.push('{');
-            for (index, entry) in entries.iter().enumerate() {
-                out.push_str(if index > 0 { "," } else { "" });
-                put_json_string(out, entry.key);
-                out.push(':');
-                put_json(out, entry.value, depth + 1);
-            }
-            out.push('}');
-        }
+        Any::Map(_) => return put_json_map(out, value, depth),
         Any::Bytes(_) => put_json_string(out, &to_text(value)),
+        Any::Double(number) if !number.is_finite() => return false,
         Any::Bool(_) | Any::Int(_) | Any::Double(_) => out.push_str(&to_text(value)),
     }
+    true
+}
+
+fn put_json_map(out: &mut String, map: AnyValue<'_>, depth: usize) -> bool {
+    // Go's maps print in the order of their keys, and hold the last of those that are written twice.
+    let mut entries: Vec<Attribute<'_>> = map.entries().collect();
+    entries.reverse();
+    entries.sort_by_key(|entry| entry.key);
+    entries.dedup_by_key(|entry| entry.key);
+    out.push('{');
+    for (index, entry) in entries.iter().enumerate() {
+        out.push_str(if index > 0 { "," } else { "" });
+        put_json_string(out, entry.key);
+        out.push(':');
+        if !put_json(out, entry.value, depth + 1) {
+            return false;
+        }
+    }
+    out.push('}');
+    true
 }
 
 /// A JSON string with the escapes that Go's encoder writes.
@@ -283,7 +328,9 @@ pub fn put_json_string(out: &mut String, text: &str) {
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            character if (character as u32) < 0x20 => {
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            character if (character as u32) < 0x20 || matches!(character, '\u{2028}' | '\u{2029}') => {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\u{:04x}", character as u32);
             }

@@ -14,6 +14,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use super::attribute_list::AttributeList;
 use super::attributes::{NewValue, attribute_length, put_attribute};
 use super::view::{Part, data_points, metric_data, records, resource, resource_groups, scope_groups};
 use super::wire::{put_header, put_varint, varint_length};
@@ -119,6 +120,23 @@ impl<'a> Splice<'a> {
         self.replace(at..at, write);
     }
 
+    /// Edits the attributes that are field `number` of a message: `edit` gets the list of them.
+    pub fn edit_attributes(
+        &mut self,
+        message: Part<'a>,
+        number: u32,
+        list: &mut AttributeList<'a>,
+        edit: impl FnOnce(&mut AttributeList<'a>),
+    ) {
+        list.read(Some(message), number);
+        edit(list);
+        if list.is_edited() {
+            self.enter(message);
+            list.write(self);
+            self.leave();
+        }
+    }
+
     fn grow(&mut self, growth: isize) {
         if let Some(open) = self.open.last_mut() {
             open.growth += growth;
@@ -160,6 +178,8 @@ pub struct Item<'a> {
     pub record: Part<'a>,
     /// The data point; for spans and log records the record itself.
     pub item: Part<'a>,
+    /// The field of `item` that its attributes are.
+    pub attributes: u32,
 }
 
 /// Drops the items that `keep` refuses, and groups that are left without any. Returns the request that
@@ -171,6 +191,17 @@ pub fn retain(
     request: &Bytes,
     mut keep: impl FnMut(&Item<'_>) -> bool,
 ) -> (Option<Bytes>, usize) {
+    edit_items(signal, request, |_, item| keep(item))
+}
+
+/// Edits and drops items in one pass: `edit` sees each item, may edit inside [`Item::item`] (which it
+/// enters and leaves), and says whether the item stays; one that goes is not edited. Returns what
+/// [`retain`] returns; the same bytes when nothing was edited and nothing dropped.
+pub fn edit_items<'a>(
+    signal: Signal,
+    request: &'a Bytes,
+    mut edit: impl FnMut(&mut Splice<'a>, &Item<'a>) -> bool,
+) -> (Option<Bytes>, usize) {
     let mut splice = Splice::new(request);
     let mut dropped = 0;
     let mut left = 0;
@@ -181,10 +212,11 @@ pub fn retain(
             splice.enter(scope);
             let mut in_scope = Tally::default();
             for record in records(scope) {
-                let around = Item { group, scope, record, item: record };
+                let attributes = if signal == Signal::Logs { LOG_ATTRIBUTES } else { SPAN_ATTRIBUTES };
+                let around = Item { group, scope, record, item: record, attributes };
                 in_scope.add(match signal {
-                    Signal::Metrics => retain_points(&mut splice, &around, &mut keep),
-                    _ => retain_record(&mut splice, &around, &mut keep),
+                    Signal::Metrics => edit_points(&mut splice, &around, &mut edit),
+                    _ => edit_item(&mut splice, &around, &mut edit),
                 });
             }
             splice.leave_or_drop(&in_scope);
@@ -198,6 +230,20 @@ pub fn retain(
         return (None, dropped);
     }
     (Some(splice.finish().unwrap_or_else(|| request.clone())), dropped)
+}
+
+/// `Span.attributes`.
+const SPAN_ATTRIBUTES: u32 = 9;
+/// `LogRecord.attributes`.
+const LOG_ATTRIBUTES: u32 = 6;
+
+/// The field of a data point that its attributes are, by the field of its metric's data.
+const fn point_attributes(data: u32) -> u32 {
+    match data {
+        9 => 9,
+        10 => 1,
+        _ => 7,
+    }
 }
 
 /// What became of the items below a message.
@@ -230,22 +276,22 @@ impl Splice<'_> {
     }
 }
 
-fn retain_record(
-    splice: &mut Splice<'_>,
-    item: &Item<'_>,
-    keep: &mut impl FnMut(&Item<'_>) -> bool,
+fn edit_item<'a>(
+    splice: &mut Splice<'a>,
+    item: &Item<'a>,
+    edit: &mut impl FnMut(&mut Splice<'a>, &Item<'a>) -> bool,
 ) -> Tally {
-    if keep(item) {
+    if edit(splice, item) {
         return Tally { kept: 1, ..Tally::default() };
     }
     splice.remove(item.item.start..item.item.end);
     Tally { dropped: 1, ..Tally::default() }
 }
 
-fn retain_points(
-    splice: &mut Splice<'_>,
-    around: &Item<'_>,
-    keep: &mut impl FnMut(&Item<'_>) -> bool,
+fn edit_points<'a>(
+    splice: &mut Splice<'a>,
+    around: &Item<'a>,
+    edit: &mut impl FnMut(&mut Splice<'a>, &Item<'a>) -> bool,
 ) -> Tally {
     let mut tally = Tally::default();
     let Some(data) = metric_data(around.record) else {
@@ -253,8 +299,9 @@ fn retain_points(
     };
     splice.enter(around.record);
     splice.enter(data);
+    let attributes = point_attributes(data.number);
     for point in data_points(data) {
-        tally.add(retain_record(splice, &Item { item: point, ..*around }, keep));
+        tally.add(edit_item(splice, &Item { item: point, attributes, ..*around }, edit));
     }
     splice.leave();
     splice.leave_or_drop(&tally);
@@ -263,7 +310,10 @@ fn retain_points(
 
 /// Edits the attributes of every resource: `edit` sees one resource group at a time, entered, and makes
 /// its edits through [`ResourceEdit`]. Returns the edited request, or `None` when nothing was edited.
-pub fn edit_resources(request: &Bytes, mut edit: impl FnMut(&mut ResourceEdit<'_, '_>)) -> Option<Bytes> {
+pub fn edit_resources<'a>(
+    request: &'a Bytes,
+    mut edit: impl FnMut(&mut ResourceEdit<'_, 'a>),
+) -> Option<Bytes> {
     let mut splice = Splice::new(request);
     for group in resource_groups(request) {
         splice.enter(group);
@@ -281,7 +331,24 @@ pub struct ResourceEdit<'s, 'a> {
     pub group: Part<'a>,
 }
 
-impl ResourceEdit<'_, '_> {
+impl<'a> ResourceEdit<'_, 'a> {
+    /// Edits the resource's attributes: `edit` gets the list of them. A resource that is not there has
+    /// none, and is made when it gets some.
+    pub fn attributes(&mut self, list: &mut AttributeList<'a>, edit: impl FnOnce(&mut AttributeList<'a>)) {
+        if let Some(resource) = resource(self.group) {
+            self.splice.edit_attributes(resource, 1, list, edit);
+            return;
+        }
+        list.read(None, 1);
+        edit(list);
+        if !list.is_empty() {
+            self.splice.insert(self.group.content, |out| {
+                put_header(out, 1, list.whole_length());
+                list.write_whole(out);
+            });
+        }
+    }
+
     /// Sets an attribute, when it is missing or `overwrite` is true and it is another. Of several with
     /// that key the first is replaced and the others go.
     pub fn set(&mut self, key: &str, value: &str, overwrite: bool) {

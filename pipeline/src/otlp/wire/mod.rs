@@ -203,6 +203,7 @@ impl<'a> Fields<'a> {
         Self { bytes, at: start, end: end.min(bytes.len()) }
     }
 
+    #[inline]
     fn read(&mut self) -> Option<Field<'a>> {
         let bytes = &self.bytes[..self.end];
         let start = self.at;
@@ -230,6 +231,7 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+#[inline]
 fn read_value(bytes: &[u8], at: usize, key: u32) -> Option<(Value<'_>, usize, usize)> {
     match WireType::of_key(key)? {
         WireType::Varint => {
