@@ -9,7 +9,7 @@
 //!   quarter of the spike has passed through since the last look. So what comes in between two looks is
 //!   bounded in time and in bytes. What bounds the memory itself is that the spike covers what requests
 //!   become on their way; the limiter has to be the first processor, and queues have their own bounds.
-//! * Letting a request pass costs one load and one addition, refusing it one load.
+//! * Letting a request pass costs two loads and one addition, refusing it two loads.
 //! * It refuses, it does not free: memory falls when exporters deliver what is queued.
 
 mod cgroup;

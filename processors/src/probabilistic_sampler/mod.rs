@@ -145,7 +145,7 @@ impl Transform for Sampler {
     }
 
     fn drop_reason(&self) -> &'static str {
-        "not_sampled"
+        "sampled"
     }
 }
 

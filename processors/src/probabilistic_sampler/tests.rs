@@ -130,7 +130,7 @@ fn counts_decisions_by_policy() {
     let (sampler, context) = sampler("{sampling_percentage: 100}");
     let batch = request(&[vec![7; 16], vec![8; 16], vec![0; 16]]);
     assert_eq!(sampler.transform(batch).expect("transforms").expect("left").items(), 2);
-    assert_eq!(sampler.drop_reason(), "not_sampled");
+    assert_eq!(sampler.drop_reason(), "sampled");
     let page = context.telemetry.render(spindle_pipeline::telemetry::Suffixes::default());
     for (policy, sampled, count) in
         [("trace_id_hash", true, 2), ("trace_id_hash", false, 0), ("missing_randomness", false, 1)]
