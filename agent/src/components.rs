@@ -8,5 +8,6 @@ pub fn registry() -> Registry {
     spindle_receivers::register(&mut registry);
     spindle_processors::register(&mut registry);
     spindle_exporters::register(&mut registry);
+    crate::extensions::register(&mut registry);
     registry
 }

@@ -3,12 +3,15 @@
 use std::io::IsTerminal;
 
 use spindle_config::diagnostic::Style;
-use spindle_config::source::{Process, Source};
+use spindle_config::source::{Process, Source, Surroundings};
 use spindle_config::{Diagnostics, Document, Sections, Severity, Sources};
 use spindle_pipeline::graph::Plan;
+use spindle_pipeline::run::RUN_ID_VARIABLE;
 
 use crate::cli::{Failure, Options};
 use crate::components::registry;
+use crate::embedded;
+use crate::run_section::RunSection;
 use crate::service::Service;
 
 /// A configuration that can be run.
@@ -19,6 +22,8 @@ pub struct Configuration {
     pub plan: Plan,
     /// How the process itself behaves.
     pub service: Service,
+    /// The run it belongs to.
+    pub run: RunSection,
     /// Warnings; there are no errors.
     pub warnings: Diagnostics,
 }
@@ -33,7 +38,7 @@ pub fn sources(options: &Options) -> Result<Sources, Failure> {
         sources.add(Source::from_property(property).map_err(|message| usage(&message))?);
     }
     if sources.has_no_config() {
-        return Err(usage("no configuration: name one with --config"));
+        sources.add(embedded::source(options)?);
     }
     Ok(sources)
 }
@@ -45,16 +50,17 @@ fn usage(message: &str) -> Failure {
 /// Loads and checks everything; all problems come in one failure.
 pub fn load(sources: &Sources) -> Result<Configuration, Failure> {
     let (document, mut diagnostics) = spindle_config::load(sources, &Process);
-    let (plan, service) = {
+    let (plan, service, run) = {
         let sections = Sections::read(&document, &mut diagnostics);
         let service = Service::read(&sections, &mut diagnostics);
+        let run = RunSection::read(&sections, Process.variable(RUN_ID_VARIABLE), &mut diagnostics);
         let plan = Plan::read(&sections, &registry(), service.listeners(&sections), &mut diagnostics);
-        (plan, service)
+        (plan, service, run)
     };
     if diagnostics.has_errors() {
         return Err(Failure::Usage(report(&diagnostics, &document)));
     }
-    Ok(Configuration { document, plan, service, warnings: diagnostics })
+    Ok(Configuration { document, plan, service, run, warnings: diagnostics })
 }
 
 /// The report of problems, coloured when stderr is a terminal.

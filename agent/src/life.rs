@@ -1,19 +1,22 @@
 //! The life of the process: load, build, start, wait, drain.
 
-use std::time::Instant;
+use std::io::Write;
+use tokio::time::Instant;
 
+use spindle_config::Document;
+use spindle_config::print::Printed;
 use spindle_pipeline::component::BUILD;
-use spindle_pipeline::graph::Graph;
-use spindle_pipeline::run::Runs;
+use spindle_pipeline::graph::{Graph, Plan};
 use spindle_pipeline::status::{Status, StatusBoard};
 use spindle_pipeline::telemetry::Telemetry;
 use tracing::{info, warn};
 
 use crate::cli::{Failure, Options};
 use crate::configuration::{self, Configuration, warning_lines};
-use crate::service::page::MetricsPage;
+use crate::run_section::{Facts, RunFolder, RunSection};
+use crate::service::page::{MetricsPage, RunningPage};
 use crate::signals::StopSignals;
-use crate::{logging, runtime};
+use crate::{embedded, logging, runtime};
 
 /// `spindle run`.
 pub fn run(options: &Options) -> Result<(), Failure> {
@@ -31,27 +34,73 @@ pub fn run(options: &Options) -> Result<(), Failure> {
 async fn live(configuration: Configuration, options: &Options) -> Result<(), Failure> {
     let mut signals =
         StopSignals::new().map_err(|error| Failure::Runtime(format!("cannot handle signals: {error}")))?;
-    let Configuration { document, plan, service, warnings } = configuration;
-    for (message, place) in warning_lines(&warnings, &document) {
-        warn!(place, "{message}");
-    }
-    info!(version = BUILD.version, "Starting {}...", BUILD.name);
-    let runs = Runs::default();
-    let telemetry = Telemetry::new(service.constant_labels());
     let board = StatusBoard::default();
     board.set_process(Status::Starting);
-    let failed = |diagnostics| Failure::Runtime(configuration::report(&diagnostics, &document));
-    let page = MetricsPage::bind(&service, &telemetry)
-        .map_err(|message| Failure::Runtime(format!("error: {message}")))?;
-    let mut graph = Graph::build(plan, &telemetry, &board, &runs).map_err(failed)?;
-    let page = page.map(MetricsPage::start);
-    graph.start();
+    let (graph, page) = start(configuration, options, &board)?;
     board.set_process(Status::Ok);
     info!("Everything is ready. Begin running and processing data.");
     let signal = signals.next().await;
     info!(signal, "Received signal from OS");
     board.set_process(Status::Stopping);
     info!("Starting shutdown...");
+    stop(graph, page, options, &mut signals).await
+}
+
+/// Builds and starts everything.
+fn start(
+    configuration: Configuration,
+    options: &Options,
+    board: &StatusBoard,
+) -> Result<(Graph, Option<RunningPage>), Failure> {
+    let Configuration { document, plan, service, run, warnings } = configuration;
+    let warnings: Vec<(String, String)> = warning_lines(&warnings, &document).collect();
+    for (message, place) in &warnings {
+        warn!(place, "{message}");
+    }
+    info!(version = BUILD.version, run = run.run().map(|run| run.id.as_str()), "Starting {}...", BUILD.name);
+    let facts = facts(&plan, warnings);
+    let telemetry = Telemetry::new(service.constant_labels(run.run()));
+    let page = MetricsPage::bind(&service, &telemetry)
+        .map_err(|message| Failure::Runtime(format!("error: {message}")))?;
+    let mut graph = Graph::build(plan, &telemetry, board, &run.runs())
+        .map_err(|problems| Failure::Runtime(configuration::report(&problems, &document)))?;
+    let folder = write_folder(&run, &document, &facts)?;
+    let page = page.map(MetricsPage::start);
+    graph.start();
+    if let (true, Some(run), Some(folder)) = (options.configs.is_empty(), run.run(), folder) {
+        // If stderr is closed there is nobody to tell.
+        let _ = write!(std::io::stderr(), "{}", embedded::banner(options, &run.id, &folder.path()));
+    }
+    Ok((graph, page))
+}
+
+fn facts(plan: &Plan, warnings: Vec<(String, String)>) -> Facts {
+    let listeners =
+        plan.listeners().iter().map(|listener| (listener.path.clone(), listener.address.to_string()));
+    Facts {
+        listeners: listeners.collect(),
+        signals: plan.signals().map(spindle_pipeline::Signal::name).collect(),
+        receivers: plan.receivers().map(|id| id.component_type().to_owned()).collect(),
+        warnings: warnings.into_iter().map(|(message, place)| format!("{place}: {message}")).collect(),
+    }
+}
+
+fn write_folder(run: &RunSection, document: &Document, facts: &Facts) -> Result<Option<RunFolder>, Failure> {
+    let failed = |message: String| Failure::Runtime(format!("error: run::directory: {message}"));
+    let config = Printed::redacted(&document.root).to_yaml().map_err(|error| failed(error.to_string()))?;
+    let folder = run.write_folder(&config, facts).map_err(failed)?;
+    if let Some(folder) = &folder {
+        info!(path = %folder.path().display(), "The run has a folder");
+    }
+    Ok(folder)
+}
+
+async fn stop(
+    graph: Graph,
+    page: Option<RunningPage>,
+    options: &Options,
+    signals: &mut StopSignals,
+) -> Result<(), Failure> {
     let deadline = Instant::now() + options.shutdown_timeout;
     tokio::select! {
         () = graph.stop(deadline) => {}

@@ -22,12 +22,7 @@ impl<'a> Check<'a> {
         key_origin: Option<Origin>,
         diagnostics: &'a mut Diagnostics,
     ) -> Self {
-        Self {
-            node,
-            path: path.into(),
-            key_origin,
-            diagnostics,
-        }
+        Self { node, path: path.into(), key_origin, diagnostics }
     }
 
     /// The value at `key`, a path joined by `::`, cannot be. An empty key is the part itself; a key that
@@ -41,7 +36,8 @@ impl<'a> Check<'a> {
         self.report(key, Diagnostic::warning(message));
     }
 
-    /// Reports a diagnostic that has its help and notes already, at `key`.
+    /// Reports a diagnostic that has its help and notes already, at `key`. What is said about a value
+    /// that could not be read is left out: it would be about the default in its place.
     pub fn report(&mut self, key: &str, diagnostic: Diagnostic) {
         let (origin, node) = self.locate(key);
         let path = match (self.path.as_str(), key) {
@@ -49,32 +45,22 @@ impl<'a> Check<'a> {
             ("", key) => key.to_owned(),
             (path, key) => format!("{path}::{key}"),
         };
-        self.diagnostics
-            .push(with_references(diagnostic.at(origin).path(path), node));
+        if !self.diagnostics.is_unreadable(&path) {
+            self.diagnostics.push(with_references(diagnostic.at(origin).path(path), node));
+        }
     }
 
     /// The check of a part of this part.
     pub fn below<'b>(&'b mut self, key: &str) -> Check<'b> {
         let (origin, node) = self.locate(key);
-        let path = if self.path.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{}::{key}", self.path)
-        };
-        Check {
-            node,
-            path,
-            key_origin: Some(origin),
-            diagnostics: self.diagnostics,
-        }
+        let path = if self.path.is_empty() { key.to_owned() } else { format!("{}::{key}", self.path) };
+        Check { node, path, key_origin: Some(origin), diagnostics: self.diagnostics }
     }
 
     /// Whether the user wrote a value at `key`.
     pub fn is_written(&self, key: &str) -> bool {
         key.split("::")
-            .try_fold(self.node, |node, segment| {
-                step(node, segment).map(|(_, node)| node)
-            })
+            .try_fold(self.node, |node, segment| step(node, segment).map(|(_, node)| node))
             .is_some()
     }
 
@@ -96,7 +82,8 @@ impl<'a> Check<'a> {
                 break;
             };
             node = next;
-            let is_shown_whole = node.as_scalar().is_some() && !node.is_null();
+            let is_written = !node.is_null() || !node.references.is_empty();
+            let is_shown_whole = node.as_scalar().is_some() && is_written;
             origin = if is_shown_whole { node.origin } else { key_origin };
         }
         (origin, node)
@@ -112,3 +99,6 @@ fn step<'a>(node: &'a Node, segment: &str) -> Option<(Origin, &'a Node)> {
     let entry = node.as_mapping()?.get(segment)?;
     Some((entry.key_origin, &entry.value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,22 +3,24 @@
 //! * `${env:NAME}`, `${NAME}`: a variable; `${env:NAME:-default}` when it may be unset. An unset
 //!   variable without a default is empty and a warning, as in the Collector.
 //! * `${file:PATH}`: a file's YAML; `${yaml:TEXT}`: that YAML. References nest.
-//! * A value that is wholly one reference takes the type of what it refers to; inside a longer string
-//!   it is text. `$$` is a dollar sign.
+//! * A value that is wholly one reference takes the type of what it refers to, and where a string is
+//!   wanted, is that text word for word; inside a longer string it is text. `$$` is a dollar sign.
 //!
-//! Expansion is bounded: at most [`MAX_EXPANSIONS`] references in all and [`MAX_DEPTH`] deep.
+//! Expansion is bounded: at most [`MAX_EXPANSIONS`] references in all and [`MAX_REFERENCES_DEEP`] within
+//! one another, and the tree stays within [`MAX_DEPTH`]. What a secret key refers to is not quoted in
+//! messages, and the texts it comes from are hidden.
 
-use std::path::Path;
-use std::sync::Arc;
+mod retrieve;
 
+use crate::secret;
 use crate::source::Surroundings;
-use crate::tree::{Node, Origin, Reference, Scalar, ScalarKind, SourceMap, Value, parse, resolve_plain};
+use crate::tree::{MAX_DEPTH, Node, Origin, Reference, Scalar, ScalarKind, SourceMap, Value};
 use crate::{Diagnostic, Diagnostics};
 
-/// The Collector's own limit on expansions.
-pub const MAX_EXPANSIONS: usize = 1000;
+/// More references than any configuration has.
+pub const MAX_EXPANSIONS: usize = 10_000;
 /// References within what references refer to.
-pub const MAX_DEPTH: usize = 32;
+pub const MAX_REFERENCES_DEEP: usize = 32;
 
 /// Expands every value of `root` in place.
 pub fn expand(
@@ -27,13 +29,8 @@ pub fn expand(
     surroundings: &dyn Surroundings,
     diagnostics: &mut Diagnostics,
 ) {
-    Expander {
-        texts,
-        surroundings,
-        diagnostics,
-        expansions: 0,
-    }
-    .node(root, 0);
+    Expander { texts, surroundings, diagnostics, expansions: 0, active: Vec::new() }
+        .node(root, Place::default());
 }
 
 struct Expander<'a> {
@@ -41,6 +38,23 @@ struct Expander<'a> {
     surroundings: &'a dyn Surroundings,
     diagnostics: &'a mut Diagnostics,
     expansions: usize,
+    /// The references whose values are being expanded, to find those that refer to themselves.
+    active: Vec<String>,
+}
+
+/// Where in the tree the expander is.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    /// How many collections are around it.
+    level: usize,
+    /// A secret stands here.
+    secret: bool,
+}
+
+impl Place {
+    fn below(self, secret: bool) -> Self {
+        Self { level: self.level + 1, secret: self.secret || secret }
+    }
 }
 
 /// What a string with references became.
@@ -51,18 +65,20 @@ struct Expanded {
 }
 
 impl Expander<'_> {
-    fn node(&mut self, node: &mut Node, depth: usize) {
+    fn node(&mut self, node: &mut Node, place: Place) {
         match &mut node.value {
             Value::Mapping(mapping) => {
-                mapping
-                    .iter_mut()
-                    .for_each(|entry| self.node(&mut entry.value, depth));
+                let secrets: Vec<bool> =
+                    mapping.iter().map(|entry| secret::entry_is_secret(mapping, &entry.key)).collect();
+                for (entry, is_secret) in mapping.iter_mut().zip(secrets) {
+                    self.node(&mut entry.value, place.below(is_secret));
+                }
             }
-            Value::Sequence(items) => items.iter_mut().for_each(|item| self.node(item, depth)),
+            Value::Sequence(items) => items.iter_mut().for_each(|item| self.node(item, place.below(false))),
             Value::Scalar(scalar) => {
                 if scalar.kind == ScalarKind::String && scalar.text.contains('$') {
                     let text = scalar.text.clone();
-                    let expanded = self.string(&text, node.origin, depth);
+                    let expanded = self.string(&text, node.origin, place);
                     node.value = expanded.value;
                     node.origin = expanded.origin;
                     node.references.extend(expanded.references);
@@ -71,7 +87,7 @@ impl Expander<'_> {
         }
     }
 
-    fn string(&mut self, text: &str, origin: Origin, depth: usize) -> Expanded {
+    fn string(&mut self, text: &str, origin: Origin, place: Place) -> Expanded {
         let mut out = String::with_capacity(text.len());
         let mut references = Vec::new();
         let mut rest = text;
@@ -82,159 +98,73 @@ impl Expander<'_> {
                 out.push('$');
                 rest = behind;
             } else if let Some(length) = reference_length(tail) {
-                let inner = &tail[2..length - 1];
-                let target = self.reference(inner, origin, depth);
-                references.extend(target.references.iter().cloned());
-                rest = &tail[length..];
-                if out.is_empty() && rest.is_empty() && at == 0 {
-                    return whole(target, origin, references);
+                let target = self.reference(&tail[2..length - 1], origin, place);
+                if length == text.len() {
+                    return whole(target, origin);
                 }
-                self.append(&mut out, &target, inner, origin);
+                out.push_str(target.written().unwrap_or_default());
+                references.extend(target.references.into_iter().map(Reference::within_a_string));
+                rest = &tail[length..];
             } else {
                 out.push('$');
                 rest = &tail[1..];
             }
         }
         out.push_str(rest);
-        Expanded {
-            value: Value::Scalar(Scalar {
-                text: out,
-                kind: ScalarKind::String,
-            }),
-            origin,
-            references,
-        }
-    }
-
-    fn append(&mut self, out: &mut String, target: &Node, inner: &str, origin: Origin) {
-        match &target.value {
-            Value::Scalar(scalar) => out.push_str(&scalar.text),
-            _ => self.error(
-                origin,
-                format!(
-                    "${{{inner}}} is {}, which cannot stand inside a string",
-                    target.describe()
-                ),
-            ),
-        }
+        Expanded { value: Value::Scalar(Scalar { text: out, kind: ScalarKind::String }), origin, references }
     }
 
     /// The value of one reference, itself expanded.
-    fn reference(&mut self, inner: &str, origin: Origin, depth: usize) -> Node {
+    fn reference(&mut self, inner: &str, origin: Origin, place: Place) -> Node {
+        let shown = shown(inner, place);
         self.expansions += 1;
-        if depth >= MAX_DEPTH || self.expansions > MAX_EXPANSIONS {
-            self.error(origin, format!("too many recursive expansions in ${{{inner}}}"));
+        if self.expansions > MAX_EXPANSIONS {
+            self.error(origin, format!("more than {MAX_EXPANSIONS} references"));
             return Node::null(origin);
         }
-        let uri = match self.string(inner, origin, depth + 1).value {
+        if self.active.len() >= MAX_REFERENCES_DEEP {
+            self.error(origin, format!("too many recursive expansions in {shown}"));
+            return Node::null(origin);
+        }
+        self.active.push(inner.to_owned());
+        let uri = match self.string(inner, origin, place).value {
             Value::Scalar(scalar) => scalar.text,
             _ => inner.to_owned(),
         };
-        let mut node = self.retrieve(&uri, origin);
-        self.node(&mut node, depth + 1);
-        node
-    }
-
-    fn retrieve(&mut self, uri: &str, origin: Origin) -> Node {
-        match uri.split_once(':') {
-            Some(("env", name)) => self.variable(name, origin),
-            Some(("file", path)) => self.file(path, origin),
-            Some(("yaml", text)) => self.yaml("yaml:", text.to_owned(), origin),
-            Some((scheme, _)) if !uri.contains(":-") || scheme.contains('.') => {
-                self.error(
-                    origin,
-                    format!("scheme \"{scheme}\" is not supported for uri \"{uri}\" (env, file, yaml)"),
-                );
-                Node::null(origin)
-            }
-            _ => self.variable(uri, origin),
-        }
-    }
-
-    fn variable(&mut self, uri: &str, origin: Origin) -> Node {
-        let (name, default) = match uri.split_once(":-") {
-            Some((name, default)) => (name, Some(default)),
-            None => (uri, None),
-        };
-        if !is_variable_name(name) {
-            self.error(
-                origin,
-                format!("environment variable \"{name}\" has invalid name: must match regex ^[a-zA-Z_][a-zA-Z0-9_]*$"),
-            );
+        self.active.pop();
+        if self.active.contains(&uri) {
+            self.error(origin, format!("{shown} refers to itself"));
             return Node::null(origin);
         }
-        let description: Arc<str> = format!("environment variable {name}").into();
-        let value = self.surroundings.variable(name);
-        let unset = value.is_none() && default.is_none();
-        if unset {
-            let message = format!("{description} is not set, so this value is empty");
-            self.diagnostics.push(
-                Diagnostic::warning(message)
-                    .at(origin)
-                    .help(format!("set it, or give a default: ${{env:{name}:-default}}")),
-            );
+        let mut node = self.retrieve(&uri, origin, place);
+        if place.level + node.depth() > MAX_DEPTH {
+            self.error(origin, format!("{shown} is nested deeper than {MAX_DEPTH} levels"));
+            return Node::null(origin);
         }
-        let text = value.or_else(|| default.map(str::to_owned)).unwrap_or_default();
-        let mut node = self.yaml(&description, text, origin);
-        node.references.push(Reference { description, unset });
+        self.active.push(uri);
+        self.node(&mut node, place);
+        self.active.pop();
         node
-    }
-
-    fn file(&mut self, path: &str, origin: Origin) -> Node {
-        match self.surroundings.read(Path::new(path)) {
-            Ok(text) => {
-                let mut node = self.yaml(path, text, origin);
-                node.references.push(Reference {
-                    description: format!("file {path}").into(),
-                    unset: false,
-                });
-                node
-            }
-            Err(error) => {
-                self.error(origin, format!("unable to read the file {path}: {error}"));
-                Node::null(origin)
-            }
-        }
-    }
-
-    /// Text as YAML; what is no YAML is a string, as in the Collector.
-    fn yaml(&mut self, name: &str, text: String, origin: Origin) -> Node {
-        let is_one_line = !text.contains('\n');
-        if is_one_line
-            && !text.contains([
-                ':', '[', '{', '"', '\'', '&', '*', '!', '|', '>', '#', '%', '@', '`',
-            ])
-        {
-            let text = text.trim().to_owned();
-            let kind = resolve_plain(&text);
-            return Node::new(Value::Scalar(Scalar { text, kind }), origin);
-        }
-        let source = self.texts.add(name, text.clone());
-        let mut problems = Diagnostics::default();
-        match parse(source, self.texts, &mut problems) {
-            Some(node) if !problems.has_errors() => node,
-            _ => Node::string(text, origin),
-        }
     }
 
     fn error(&mut self, origin: Origin, message: String) {
-        self.diagnostics.push(Diagnostic::error(message).at(origin));
+        // One is enough: what follows is the same reference again, read from one more copy of the text.
+        if self.expansions <= MAX_EXPANSIONS + 1 {
+            self.diagnostics.push(Diagnostic::error(message).at(origin));
+        }
     }
 }
 
 /// A value that is wholly one reference: a scalar keeps standing where the reference is written, a
 /// collection points into the text it came from.
-fn whole(target: Node, origin: Origin, references: Vec<Reference>) -> Expanded {
-    let origin = if target.as_scalar().is_some() {
-        origin
-    } else {
-        target.origin
-    };
-    Expanded {
-        value: target.value,
-        origin,
-        references,
-    }
+fn whole(target: Node, origin: Origin) -> Expanded {
+    let origin = if target.as_scalar().is_some() { origin } else { target.origin };
+    Expanded { value: target.value, origin, references: target.references }
+}
+
+/// How messages name a reference. Its text can hold a default, which below a secret key is a secret.
+fn shown(inner: &str, place: Place) -> String {
+    if place.secret { "this reference".to_owned() } else { format!("${{{inner}}}") }
 }
 
 /// The length of the `${...}` that `text` starts with, braces balanced.
@@ -260,13 +190,6 @@ fn reference_length(text: &str) -> Option<usize> {
         at += 1;
     }
     None
-}
-
-fn is_variable_name(name: &str) -> bool {
-    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-        && name
-            .chars()
-            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
 }
 
 #[cfg(test)]

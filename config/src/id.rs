@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 /// A component's id: its type and, where one type stands there twice, a name.
 ///
-/// The type starts with a letter and has letters, digits and underscores, at most 63; the name is any
-/// text without surrounding blanks, at most 1,024 characters. These are the Collector's rules.
+/// The type starts with a letter and has letters, digits and underscores, at most 63; the name has at most
+/// 1,024 characters and no blanks, control characters or symbols such as `$` and `+`. Blanks around either
+/// do not count. These are the Collector's rules, with symbols outside of ASCII allowed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ComponentId {
     text: Arc<str>,
@@ -17,10 +18,7 @@ pub struct ComponentId {
 impl ComponentId {
     /// An id without a name, for components that the program makes itself.
     pub fn of_type(component_type: &str) -> Self {
-        Self {
-            text: component_type.into(),
-            type_length: component_type.len(),
-        }
+        Self { text: component_type.into(), type_length: component_type.len() }
     }
 
     /// What is before the slash.
@@ -58,9 +56,7 @@ impl FromStr for ComponentId {
         }
         let is_type = kind.starts_with(|first: char| first.is_ascii_alphabetic())
             && kind.len() <= 63
-            && kind
-                .chars()
-                .all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+            && kind.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
         if !is_type {
             return Err(format!(
                 "in \"{text}\" id: invalid character(s) in type \"{kind}\" (a letter, then letters, digits and _, at most 63)"
@@ -68,14 +64,23 @@ impl FromStr for ComponentId {
         }
         match name {
             Some("") => Err(format!("in \"{text}\" id: the part after / should not be empty")),
-            Some(name) if name.chars().count() > 1024 => Err(format!(
-                "in \"{kind}/...\" id: a name has at most 1,024 characters"
+            Some(name) if name.chars().count() > 1024 => {
+                Err(format!("in \"{kind}/...\" id: a name has at most 1,024 characters"))
+            }
+            Some(name) if name.contains(is_no_name_character) => Err(format!(
+                "in \"{text}\" id: invalid character(s) in name \"{name}\" (no blanks, control characters and symbols)"
             )),
-            Some(name) => Ok(Self {
-                text: format!("{kind}/{name}").into(),
-                type_length: kind.len(),
-            }),
+            Some(name) => Ok(Self { text: format!("{kind}/{name}").into(), type_length: kind.len() }),
             None => Ok(Self::of_type(kind)),
         }
     }
 }
+
+fn is_no_name_character(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(character, '$' | '+' | '<' | '=' | '>' | '^' | '`' | '|' | '~')
+}
+
+#[cfg(test)]
+mod tests;

@@ -5,14 +5,14 @@
 //! * **Positions first.** Every key and value knows its source, line and column, through references
 //!   (`${env:X}`), merges of several sources and `--set`. Whoever finds a problem later, be it a type
 //!   error or two components that want one port, can point at the text the user wrote.
-//! * **All problems at once.** Nothing here stops at the first error: [`decode`] masks what it could
+//! * **All problems at once.** Nothing here stops at the first error: [`decode()`] masks what it could
 //!   not read and goes on, [`Check`] collects, and [`Diagnostics`] renders the lot as rustc does.
 //! * **No secrets.** What a secret key holds ([`secret::is_secret_key`]) is blotted out in every
 //!   rendered line and in every printed tree.
 //! * **No component is known here.** The tree is the Collector's language; what a key means is decided
 //!   by the crate that owns the component.
 //!
-//! The way through: [`Sources`] -> [`load`] -> [`Document`] -> [`decode`] for each component.
+//! The way through: [`Sources`] -> [`load`] -> [`Document`] -> [`decode()`] for each component.
 
 pub mod check;
 pub mod decode;
@@ -28,6 +28,11 @@ pub mod tree;
 pub mod types;
 
 mod names;
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use check::Check;
 pub use decode::decode;

@@ -5,18 +5,12 @@
 
 use std::str::FromStr;
 
-use crate::tree::{Node, Origin};
+use crate::tree::{Mapping, Node, Origin};
 use crate::{ComponentId, Diagnostic, Diagnostics, Document, nearest, quoted_list};
 
-const SECTIONS: [&str; 7] = [
-    "receivers",
-    "processors",
-    "exporters",
-    "connectors",
-    "extensions",
-    "service",
-    "run",
-];
+/// The keys at the top.
+pub(crate) const SECTIONS: [&str; 7] =
+    ["receivers", "processors", "exporters", "connectors", "extensions", "service", "run"];
 const SERVICE_KEYS: [&str; 3] = ["extensions", "pipelines", "telemetry"];
 const PIPELINE_KEYS: [&str; 3] = ["receivers", "processors", "exporters"];
 
@@ -82,6 +76,8 @@ impl<'a> Sections<'a> {
     /// Reads the sections; what is wrong with their shape goes into `diagnostics`.
     pub fn read(document: &'a Document, diagnostics: &mut Diagnostics) -> Self {
         let root = &document.root;
+        // What could not be read is not missing.
+        let is_complete = !diagnostics.has_errors();
         let mut reader = Reader { diagnostics };
         reader.unknown_keys(root, "", &SECTIONS);
         let mut sections = Self {
@@ -102,30 +98,33 @@ impl<'a> Sections<'a> {
             sections.pipelines = reader.pipelines(service);
             sections.telemetry = service.get("telemetry").filter(|node| !node.is_null());
         }
-        sections.require_the_least(root, diagnostics);
+        if is_complete {
+            require_the_least(root, diagnostics);
+        }
         sections
     }
+}
 
-    /// What no configuration can do without.
-    fn require_the_least(&self, root: &Node, diagnostics: &mut Diagnostics) {
-        if self.receivers.is_empty() && self.connectors.is_empty() {
-            diagnostics.push(Diagnostic::error("no receiver configuration specified in config"));
+/// What no configuration can do without. A section of the wrong shape is reported elsewhere.
+fn require_the_least(root: &Node, diagnostics: &mut Diagnostics) {
+    let is_missing = |node: Option<&Node>| {
+        node.is_none_or(|node| node.is_null() || node.as_mapping().is_some_and(Mapping::is_empty))
+    };
+    let no_connectors = is_missing(root.get("connectors"));
+    if is_missing(root.get("receivers")) && no_connectors {
+        diagnostics.push(Diagnostic::error("no receiver configuration specified in config"));
+    }
+    if is_missing(root.get("exporters")) && no_connectors {
+        diagnostics.push(Diagnostic::error("no exporter configuration specified in config"));
+    }
+    let service = root.as_mapping().and_then(|map| map.get("service"));
+    if is_missing(service.and_then(|entry| entry.value.get("pipelines"))) {
+        let mut diagnostic =
+            Diagnostic::error("service must have at least one pipeline").path("service::pipelines");
+        if let Some(entry) = service {
+            diagnostic = diagnostic.at(entry.key_origin);
         }
-        if self.exporters.is_empty() && self.connectors.is_empty() {
-            diagnostics.push(Diagnostic::error("no exporter configuration specified in config"));
-        }
-        let has_pipelines = root
-            .get("service")
-            .and_then(|service| service.get("pipelines"))
-            .is_some_and(|node| node.as_mapping().is_some_and(|pipelines| !pipelines.is_empty()));
-        if !has_pipelines {
-            let mut diagnostic =
-                Diagnostic::error("service must have at least one pipeline").path("service::pipelines");
-            if let Some(entry) = root.as_mapping().and_then(|map| map.get("service")) {
-                diagnostic = diagnostic.at(entry.key_origin);
-            }
-            diagnostics.push(diagnostic);
-        }
+        diagnostics.push(diagnostic);
     }
 }
 
@@ -139,10 +138,7 @@ impl Reader<'_> {
             self.wrong_shape(node, path);
             return;
         };
-        for entry in mapping
-            .iter()
-            .filter(|entry| !allowed.contains(&entry.key.as_str()))
-        {
+        for entry in mapping.iter().filter(|entry| !allowed.contains(&entry.key.as_str())) {
             let mut diagnostic = Diagnostic::error(format!("has invalid keys: {}", entry.key))
                 .at(entry.key_origin)
                 .path(path)
@@ -157,8 +153,7 @@ impl Reader<'_> {
     fn wrong_shape(&mut self, node: &Node, path: &str) {
         if !node.is_null() {
             let message = format!("expected a mapping, found {}", node.describe());
-            self.diagnostics
-                .push(Diagnostic::error(message).at(node.origin).path(path));
+            self.diagnostics.push(Diagnostic::error(message).at(node.origin).path(path));
         }
     }
 
@@ -176,16 +171,10 @@ impl Reader<'_> {
                 continue;
             };
             if components.iter().any(|component| component.id == id) {
-                let message = format!("duplicate name \"{id}\"");
-                self.diagnostics
-                    .push(Diagnostic::error(message).at(entry.key_origin).path(section));
+                self.duplicate(&id, entry.key_origin, section);
                 continue;
             }
-            components.push(Component {
-                id,
-                origin: entry.key_origin,
-                body: &entry.value,
-            });
+            components.push(Component { id, origin: entry.key_origin, body: &entry.value });
         }
         components
     }
@@ -194,11 +183,16 @@ impl Reader<'_> {
         match ComponentId::from_str(text) {
             Ok(id) => Some(id),
             Err(message) => {
-                self.diagnostics
-                    .push(Diagnostic::error(message).at(origin).path(path));
+                self.diagnostics.push(Diagnostic::error(message).at(origin).path(path));
                 None
             }
         }
+    }
+
+    /// Two keys that differ in blanks only are one id.
+    fn duplicate(&mut self, id: &ComponentId, origin: Origin, path: &str) {
+        let message = format!("duplicate name \"{id}\"");
+        self.diagnostics.push(Diagnostic::error(message).at(origin).path(path));
     }
 
     fn pipelines(&mut self, service: &Node) -> Vec<Pipeline> {
@@ -209,11 +203,15 @@ impl Reader<'_> {
             self.wrong_shape(node, "service::pipelines");
             return Vec::new();
         };
-        let mut pipelines = Vec::new();
+        let mut pipelines: Vec<Pipeline> = Vec::new();
         for entry in mapping {
             let Some(id) = self.id(&entry.key, entry.key_origin, "service::pipelines") else {
                 continue;
             };
+            if pipelines.iter().any(|pipeline| pipeline.id == id) {
+                self.duplicate(&id, entry.key_origin, "service::pipelines");
+                continue;
+            }
             let path = format!("service::pipelines::{id}");
             self.unknown_keys(&entry.value, &path, &PIPELINE_KEYS);
             pipelines.push(Pipeline {
@@ -253,8 +251,7 @@ impl Reader<'_> {
             };
             if mentions.iter().any(|mention| mention.id == id) && !path.starts_with("service::extensions") {
                 let message = format!("references \"{id}\" multiple times");
-                self.diagnostics
-                    .push(Diagnostic::error(message).at(origin).path(&path));
+                self.diagnostics.push(Diagnostic::error(message).at(origin).path(&path));
                 continue;
             }
             mentions.push(Mention { id, origin });
@@ -264,8 +261,7 @@ impl Reader<'_> {
 
     fn not_an_id(&mut self, node: &Node, path: &str) {
         let message = format!("expected a list of component ids, found {}", node.describe());
-        self.diagnostics
-            .push(Diagnostic::error(message).at(node.origin).path(path));
+        self.diagnostics.push(Diagnostic::error(message).at(node.origin).path(path));
     }
 }
 

@@ -1,12 +1,13 @@
 //! Where configuration comes from: `--config` URIs and `--set` properties, in the order they apply.
 //!
 //! A URI is `file:PATH` (or just a path), `env:NAME` (a variable that holds YAML) or `yaml:TEXT`, in
-//! which `a::b: v` nests. A `--set a.b.c=v` is laid over everything else, whatever the order on the
-//! command line.
+//! which `a::b: v` at the top nests. A `--set a.b.c=v` is laid over everything else, whatever the order on
+//! the command line. Neither is quoted in an error further than it is certain to be no secret.
 
 use std::path::{Path, PathBuf};
 
-use crate::tree::{Entry, Mapping, Node, SourceMap, Value, parse};
+use crate::secret::{self, redact_urls};
+use crate::tree::{Entry, MAX_DEPTH, Mapping, Node, Origin, SourceMap, Value, parse};
 use crate::{Diagnostic, Diagnostics};
 
 /// The world outside: the environment and the files, so that tests can bring their own.
@@ -64,6 +65,7 @@ impl Source {
             Some(("env", name)) => Ok(Self::Variable(name.to_owned())),
             Some(("yaml", text)) => Ok(Self::Yaml(text.to_owned())),
             Some((scheme, _)) if scheme.len() > 1 && scheme.chars().all(|c| c.is_ascii_alphanumeric()) => {
+                let uri = redact_urls(uri);
                 Err(format!(
                     "scheme \"{scheme}\" is not supported for uri \"{uri}\" (file, env and yaml are)"
                 ))
@@ -74,21 +76,19 @@ impl Source {
 
     /// Reads a `--set` argument.
     pub fn from_property(property: &str) -> Result<Self, String> {
-        let Some((path, value)) = property.split_once('=') else {
-            return Err(format!(
-                "missing equal sign in --set \"{property}\" (write --set a.b.c=value)"
-            ));
+        let Some((written, value)) = property.split_once('=') else {
+            // What stands there may be a key with its value, which may be a secret.
+            let key = property.split([':', ' ']).next().unwrap_or("");
+            return Err(format!("missing equal sign in --set \"{key}\" (write --set a.b.c=value)"));
         };
-        let path: Vec<String> = path.split('.').map(|segment| segment.trim().to_owned()).collect();
+        let path: Vec<String> = written.split('.').map(|segment| segment.trim().to_owned()).collect();
         if path.iter().any(String::is_empty) {
-            return Err(format!(
-                "empty key in --set \"{property}\" (write --set a.b.c=value)"
-            ));
+            return Err(format!("empty key in --set \"{written}=...\" (write --set a.b.c=value)"));
         }
-        Ok(Self::Property {
-            path,
-            value: value.to_owned(),
-        })
+        if path.len() > MAX_DEPTH {
+            return Err(format!("--set nests deeper than {MAX_DEPTH} levels"));
+        }
+        Ok(Self::Property { path, value: value.to_owned() })
     }
 
     /// The tree of this source; what is wrong with it goes into `diagnostics`.
@@ -105,24 +105,28 @@ impl Source {
                 return None;
             }
         };
-        let mut tree = parse(texts.add(name, text), texts, diagnostics)?;
+        let id = texts.add(name, text);
+        if self.sets_a_secret() {
+            texts.hide(id);
+        }
+        let mut tree = parse(id, texts, diagnostics)?;
         match self {
-            Self::Property { path, .. } => return Some(nest(path, tree)),
+            Self::Property { path, .. } => {
+                let origin = tree.origin;
+                tree = nest(path.iter().map(String::as_str), origin, tree);
+            }
             Self::Yaml(_) => split_keys(&mut tree),
             _ => {}
         }
-        if tree.is_null() {
-            return None;
-        }
-        if tree.as_mapping().is_none() {
-            let message = format!(
-                "the configuration is a mapping of sections, this is {}",
-                tree.describe()
-            );
-            diagnostics.push(Diagnostic::error(message).at(tree.origin));
-            return None;
-        }
-        Some(tree)
+        usable(tree, diagnostics)
+    }
+
+    /// A property below a secret key: its text does not say that it is one.
+    fn sets_a_secret(&self) -> bool {
+        let Self::Property { path, .. } = self else {
+            return false;
+        };
+        path.iter().any(|key| secret::is_secret_key(key) || secret::holds_secrets(key))
     }
 
     fn text(&self, surroundings: &dyn Surroundings) -> Result<(String, String), String> {
@@ -133,9 +137,9 @@ impl Source {
             },
             Self::Variable(name) => match surroundings.variable(name) {
                 Some(text) => Ok((format!("env:{name}"), text)),
-                None => Err(format!(
-                    "environment variable {name} is not set (asked for by --config env:{name})"
-                )),
+                None => {
+                    Err(format!("environment variable {name} is not set (asked for by --config env:{name})"))
+                }
             },
             Self::Yaml(text) => Ok(("yaml:".to_owned(), text.clone())),
             Self::Property { path, value } => Ok((format!("--set {}", path.join(".")), value.clone())),
@@ -144,30 +148,44 @@ impl Source {
     }
 }
 
-/// `[a, b]`, `v` -> `{a: {b: v}}`, all at the position of `v`.
-fn nest<S: AsRef<str>>(path: &[S], value: Node) -> Node {
-    path.iter().rev().fold(value, |value, segment| {
+/// The tree, if there is anything in it that can be merged.
+fn usable(tree: Node, diagnostics: &mut Diagnostics) -> Option<Node> {
+    let problem = if tree.is_null() {
+        return None;
+    } else if tree.as_mapping().is_none() {
+        format!("the configuration is a mapping of sections, this is {}", tree.describe())
+    } else if tree.depth() > MAX_DEPTH {
+        format!("nested deeper than {MAX_DEPTH} levels")
+    } else {
+        return Some(tree);
+    };
+    diagnostics.push(Diagnostic::error(problem).at(tree.origin));
+    None
+}
+
+/// `[a, b]`, `v` -> `{a: {b: v}}`, all keys at the position of the path.
+fn nest<'p>(path: impl DoubleEndedIterator<Item = &'p str>, path_origin: Origin, value: Node) -> Node {
+    path.rev().fold(value, |value, segment| {
         let origin = value.origin;
         let mut mapping = Mapping::default();
-        mapping.insert(Entry {
-            key: segment.as_ref().to_owned(),
-            key_origin: origin,
-            value,
-        });
+        mapping.insert(Entry { key: segment.to_owned(), key_origin: path_origin, value });
         Node::new(Value::Mapping(mapping), origin)
     })
 }
 
-/// `{a::b: v}` -> `{a: {b: v}}`.
+/// `{a::b: v}` -> `{a: {b: v}}`, as the Collector reads the keys at the top.
 fn split_keys(node: &mut Node) {
     let Value::Mapping(mapping) = &mut node.value else {
         return;
     };
     let mut nested = Node::new(Value::Mapping(Mapping::default()), node.origin);
-    for mut entry in std::mem::take(mapping) {
-        split_keys(&mut entry.value);
-        let path: Vec<&str> = entry.key.split("::").collect();
-        crate::merge::merge(&mut nested, nest(&path, entry.value));
+    for entry in std::mem::take(mapping) {
+        let mut path: Vec<&str> = entry.key.split("::").collect();
+        if path.len() > MAX_DEPTH {
+            // It stays a key, which nobody knows.
+            path = vec![&entry.key];
+        }
+        crate::merge::merge(&mut nested, nest(path.into_iter(), entry.key_origin, entry.value));
     }
     *node = nested;
 }

@@ -7,6 +7,7 @@ use spindle_config::types::ListenAddress;
 use spindle_config::{Check, Diagnostics, Sections, decode};
 use spindle_pipeline::component::BUILD;
 use spindle_pipeline::graph::PlannedListener;
+use spindle_pipeline::run::Run;
 use spindle_pipeline::telemetry::{Labels, Suffixes};
 
 pub use config::{LogLevel, LogSampling, LogsConfig};
@@ -64,8 +65,8 @@ impl Service {
         self.metrics.iter().map(listener).collect()
     }
 
-    /// The labels of every metric of the agent: who it is.
-    pub fn constant_labels(&self) -> Labels {
+    /// The labels of every metric of the agent: who it is, and its run.
+    pub fn constant_labels(&self, run: Option<&Run>) -> Labels {
         let mut labels: Labels = vec![
             ("service_instance_id".into(), instance_id().into()),
             ("service_name".into(), BUILD.name.into()),
@@ -77,6 +78,9 @@ impl Service {
             if let Some(value) = value {
                 labels.push((label.into(), value.clone().into()));
             }
+        }
+        if let Some(run) = run {
+            labels.push((run.label.replace('.', "_").into(), run.id.clone().into()));
         }
         labels
     }

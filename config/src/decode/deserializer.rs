@@ -1,7 +1,7 @@
 //! The serde side of [`decode`](super::decode): a node as a `Deserializer`.
 
 use std::cell::RefCell;
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use serde::de::value::{BorrowedStrDeserializer, StrDeserializer};
 use serde::de::{
@@ -20,18 +20,35 @@ pub(crate) const OPTIONAL: &str = "$spindle::Optional";
 /// What all deserializers of one `decode` share.
 #[derive(Default)]
 pub(super) struct Context {
-    masked: RefCell<HashSet<usize>>,
+    /// Addresses of nodes, and whether an error was reported for each.
+    masked: RefCell<HashMap<usize, bool>>,
     diagnostics: RefCell<Diagnostics>,
 }
 
 impl Context {
     /// Takes a node out of the next round; false when it was out already.
-    pub(super) fn mask(&self, place: &Place) -> bool {
-        self.masked.borrow_mut().insert(place.address)
+    pub(super) fn mask(&self, place: &Place, reported: bool) -> bool {
+        self.masked.borrow_mut().insert(place.address, reported).is_none()
+    }
+
+    /// Whether an error says that a key of `node` is missing which was taken out after an error of its own.
+    fn is_masked_field(&self, error: &DecodeError, node: &Node) -> bool {
+        let field = error.missing_field().and_then(|field| node.get(field));
+        field.is_some_and(|value| self.masked.borrow().get(&address(value)) == Some(&true))
     }
 
     pub(super) fn report(&self, diagnostic: Diagnostic) {
         self.diagnostics.borrow_mut().push(diagnostic);
+    }
+
+    /// Reports a value that could not be read.
+    pub(super) fn report_unreadable(&self, diagnostic: Diagnostic) {
+        self.mark_unreadable(diagnostic.path.clone());
+        self.report(diagnostic);
+    }
+
+    fn mark_unreadable(&self, path: String) {
+        self.diagnostics.borrow_mut().mark_unreadable(path);
     }
 
     pub(super) fn into_diagnostics(self) -> Diagnostics {
@@ -39,14 +56,11 @@ impl Context {
     }
 
     fn is_masked(&self, node: &Node) -> bool {
-        self.masked.borrow().contains(&address(node))
+        self.masked.borrow().contains_key(&address(node))
     }
 
     fn visible<'a>(&self, mapping: &'a Mapping) -> Vec<&'a Entry> {
-        mapping
-            .iter()
-            .filter(|entry| !self.is_masked(&entry.value))
-            .collect()
+        mapping.iter().filter(|entry| !self.is_masked(&entry.value)).collect()
     }
 }
 
@@ -81,12 +95,7 @@ pub(super) struct Deserializer<'de, 'p> {
 
 impl<'de, 'p> Deserializer<'de, 'p> {
     pub(super) fn new(node: &'de Node, path: &'p Path<'p>, context: &'p Context) -> Self {
-        Self {
-            node,
-            path,
-            context,
-            enabled_is_read: false,
-        }
+        Self { node, path, context, enabled_is_read: false }
     }
 
     fn scalar(&self, wanted: &str) -> Result<&'de Scalar, DecodeError> {
@@ -142,6 +151,8 @@ impl<'de, 'p> Deserializer<'de, 'p> {
             .path(self.path.render());
         if let Some(name) = nearest(&entry.key, fields.iter().copied()) {
             diagnostic = diagnostic.help(format!("did you mean `{name}`?"));
+            // That one is missing because of the misspelling; saying so as well would be noise.
+            self.context.mark_unreadable(Path::Key(self.path, name).render());
         }
         if fields.is_empty() {
             diagnostic = diagnostic.note("no keys are allowed here");
@@ -157,15 +168,13 @@ impl<'de, 'p> Deserializer<'de, 'p> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         let (node, path) = (self.node, self.path);
-        let access = Entries {
-            entries: entries.into_iter(),
-            value: None,
-            path,
-            context: self.context,
-        };
-        visitor
-            .visit_map(access)
-            .map_err(|error| error.at(node, || path.render()))
+        let access = Entries { entries: entries.into_iter(), value: None, path, context: self.context };
+        let context = self.context;
+        visitor.visit_map(access).map_err(|error: DecodeError| {
+            let follows = context.is_masked_field(&error, node);
+            let error = if follows { DecodeError::following_another() } else { error };
+            error.at(node, || path.render())
+        })
     }
 }
 
@@ -211,19 +220,24 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'de, '_> {
         self.number(visitor)
     }
 
+    /// For what is written as a string and is something else, a duration say: nothing is nothing.
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         let scalar = self.scalar("a string")?;
-        visitor
-            .visit_borrowed_str(&scalar.text)
-            .map_err(|error: DecodeError| self.at(error))
+        visitor.visit_borrowed_str(&scalar.text).map_err(|error: DecodeError| self.at(error))
+    }
+
+    /// For strings: a reference gives its text word for word, an unset variable the empty string.
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
+        let text = if self.node.references.is_empty() {
+            self.scalar("a string")?.text.as_str()
+        } else {
+            self.node.written().ok_or_else(|| self.expected("a string"))?
+        };
+        visitor.visit_borrowed_str(text).map_err(|error: DecodeError| self.at(error))
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        if self.node.is_null() {
-            visitor.visit_none()
-        } else {
-            visitor.visit_some(self)
-        }
+        if self.node.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(
@@ -234,18 +248,13 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'de, '_> {
         if name != OPTIONAL {
             return visitor.visit_newtype_struct(self);
         }
-        match self
-            .node
-            .get("enabled")
-            .filter(|enabled| !self.context.is_masked(enabled))
-        {
+        match self.node.get("enabled").filter(|enabled| !self.context.is_masked(enabled)) {
             None => visitor.visit_newtype_struct(self),
             Some(enabled) => match enabled.as_scalar().map(|scalar| scalar.kind) {
                 Some(ScalarKind::Bool(false)) => visitor.visit_none(),
-                Some(ScalarKind::Bool(true)) => visitor.visit_newtype_struct(Self {
-                    enabled_is_read: true,
-                    ..self
-                }),
+                Some(ScalarKind::Bool(true)) => {
+                    visitor.visit_newtype_struct(Self { enabled_is_read: true, ..self })
+                }
                 _ => Err(DecodeError::expected("a boolean (true or false)", enabled)
                     .at(enabled, || Path::Key(self.path, "enabled").render())),
             },
@@ -257,18 +266,10 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'de, '_> {
         let result = match &node.value {
             Value::Sequence(items) => {
                 let items = items.iter().enumerate();
-                visitor.visit_seq(Items {
-                    items,
-                    path,
-                    context: self.context,
-                })
+                visitor.visit_seq(Items { items, path, context: self.context })
             }
             Value::Scalar(scalar) if scalar.kind == ScalarKind::String => {
-                let parts = scalar
-                    .text
-                    .split(',')
-                    .map(str::trim)
-                    .filter(|part| !part.is_empty());
+                let parts = scalar.text.split(',').map(str::trim).filter(|part| !part.is_empty());
                 visitor.visit_seq(serde::de::value::SeqDeserializer::new(parts))
             }
             _ => return Err(self.expected("a list")),
@@ -276,8 +277,18 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'de, '_> {
         result.map_err(|error| error.at(node, || path.render()))
     }
 
+    fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, DecodeError> {
+        // Without the item that was taken out, the others would be read in the wrong places.
+        if self.node.as_sequence().is_some_and(|items| items.iter().any(|item| self.context.is_masked(item)))
+        {
+            return Err(self.at(DecodeError::following_another()));
+        }
+        self.deserialize_seq(visitor)
+    }
+
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        let entries = self.entries()?;
+        let mut entries = self.entries()?;
+        entries.retain(|entry| !self.enabled_is_read || entry.key != "enabled");
         self.visit_entries(entries, visitor)
     }
 
@@ -299,9 +310,7 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, DecodeError> {
         let scalar = self.scalar("a string")?;
-        visitor
-            .visit_enum(Variant(&scalar.text))
-            .map_err(|error| self.at(error))
+        visitor.visit_enum(Variant(&scalar.text)).map_err(|error| self.at(error))
     }
 
     fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
@@ -332,12 +341,8 @@ impl<'de> serde::Deserializer<'de> for Deserializer<'de, '_> {
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
         self.number(visitor)
     }
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DecodeError> {
-        self.deserialize_str(visitor)
-    }
-
     forward_to_deserialize_any! {
-        char bytes byte_buf unit unit_struct tuple tuple_struct identifier
+        char bytes byte_buf unit unit_struct tuple_struct identifier
     }
 }
 
@@ -351,6 +356,7 @@ struct Items<'de, 'p> {
 impl<'de> SeqAccess<'de> for Items<'de, '_> {
     type Error = DecodeError;
 
+    // A list has no default that could stay in place of an item, so a null is an error here.
     fn next_element_seed<T: DeserializeSeed<'de>>(
         &mut self,
         seed: T,
@@ -360,7 +366,8 @@ impl<'de> SeqAccess<'de> for Items<'de, '_> {
                 let path = Path::Index(self.path, index);
                 return seed
                     .deserialize(Deserializer::new(node, &path, self.context))
-                    .map(Some);
+                    .map(Some)
+                    .map_err(|error| error.or_missing_item(node));
             }
         }
         Ok(None)
@@ -380,9 +387,12 @@ impl<'de> MapAccess<'de> for Entries<'de, '_> {
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, DecodeError> {
         self.value = self.entries.next();
-        self.value
-            .map(|entry| seed.deserialize(BorrowedStrDeserializer::new(&entry.key)))
-            .transpose()
+        let Some(entry) = self.value else {
+            return Ok(None);
+        };
+        seed.deserialize(BorrowedStrDeserializer::new(&entry.key))
+            .map(Some)
+            .map_err(|error: DecodeError| error.at_key(entry, || self.path.render()))
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, DecodeError> {

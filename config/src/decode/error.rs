@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Error, Expected, Unexpected};
 
 use super::with_references;
-use crate::tree::{Node, Origin, Reference};
+use crate::tree::{Entry, Node, Origin, Reference};
 use crate::{Diagnostic, nearest, quoted_list};
 
 /// An error while reading a value, and the value it is about.
@@ -16,8 +16,21 @@ pub struct DecodeError(Box<Inner>);
 struct Inner {
     message: String,
     help: Option<String>,
-    null: bool,
+    kind: Kind,
     place: Option<Place>,
+}
+
+/// What is done about an error, apart from its words.
+#[derive(Debug, PartialEq)]
+enum Kind {
+    /// It is reported.
+    Plain,
+    /// Nothing stands where a value is wanted: the default stays, and nothing is reported.
+    Null,
+    /// A key without a default is not there.
+    MissingField(&'static str),
+    /// It only follows from another error, which is reported already.
+    Following,
 }
 
 /// The node an error is about. The address tells nodes apart within one call of `decode`.
@@ -41,18 +54,20 @@ pub(super) fn address(node: &Node) -> usize {
 
 impl DecodeError {
     fn new(message: String) -> Self {
-        Self(Box::new(Inner {
-            message,
-            help: None,
-            null: false,
-            place: None,
-        }))
+        Self(Box::new(Inner { message, help: None, kind: Kind::Plain, place: None }))
     }
 
     /// Nothing stands where a value is wanted: the default stays.
     pub(super) fn null() -> Self {
         let mut error = Self::new("expected a value, found nothing".to_owned());
-        error.0.null = true;
+        error.0.kind = Kind::Null;
+        error
+    }
+
+    /// A value cannot be made because of an error that is reported already.
+    pub(super) fn following_another() -> Self {
+        let mut error = Self::new("part of this value could not be read".to_owned());
+        error.0.kind = Kind::Following;
         error
     }
 
@@ -64,8 +79,30 @@ impl DecodeError {
         }
     }
 
-    pub(super) fn is_null(&self) -> bool {
-        self.0.null
+    /// Whether the user should read it. Nothing in place of the whole value (`masked` is false) leaves no
+    /// default, so that is an error too.
+    pub(super) fn is_reported(&self, masked: bool) -> bool {
+        match self.0.kind {
+            Kind::Following => false,
+            Kind::Null => !masked,
+            _ => true,
+        }
+    }
+
+    /// Makes an error of a null that is a list's item, not something in the item.
+    pub(super) fn or_missing_item(mut self, item: &Node) -> Self {
+        if self.0.kind == Kind::Null && self.place().is_none_or(|place| place.is(item)) {
+            self.0.kind = Kind::Plain;
+        }
+        self
+    }
+
+    /// The key that is missing, unless something further in has its place already.
+    pub(super) fn missing_field(&self) -> Option<&'static str> {
+        match self.0.kind {
+            Kind::MissingField(field) if self.0.place.is_none() => Some(field),
+            _ => None,
+        }
     }
 
     pub(super) fn place(&self) -> Option<&Place> {
@@ -80,6 +117,19 @@ impl DecodeError {
                 origin: node.origin,
                 path: path(),
                 references: node.references.clone(),
+            });
+        }
+        self
+    }
+
+    /// Says that it is about a key; taking out the value takes out the key.
+    pub(super) fn at_key(mut self, entry: &Entry, path: impl FnOnce() -> String) -> Self {
+        if self.0.place.is_none() {
+            self.0.place = Some(Place {
+                address: address(&entry.value),
+                origin: entry.key_origin,
+                path: path(),
+                references: Vec::new(),
             });
         }
         self
@@ -113,19 +163,11 @@ impl Error for DecodeError {
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!(
-            "expected {}, found {}",
-            plain_words(expected),
-            found(unexpected)
-        ))
+        Self::new(format!("expected {}, found {}", plain_words(expected), found(unexpected)))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(format!(
-            "expected {}, found {}",
-            plain_words(expected),
-            found(unexpected)
-        ))
+        Self::new(format!("expected {}, found {}", plain_words(expected), found(unexpected)))
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
@@ -139,7 +181,19 @@ impl Error for DecodeError {
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self::new(format!("the key `{field}` is required"))
+        let mut error = Self::new(format!("the key `{field}` is required"));
+        error.0.kind = Kind::MissingField(field);
+        error
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::new(format!("the key `{field}` is given twice, under its old and its new name"))
+    }
+
+    fn invalid_length(length: usize, expected: &dyn Expected) -> Self {
+        let wanted = expected.to_string();
+        let wanted = wanted.strip_prefix("a tuple of size ").unwrap_or(&wanted);
+        Self::new(format!("expected a list of {wanted}, found {length}"))
     }
 }
 

@@ -6,8 +6,12 @@
 //! * Each error has the position of the value it is about. Serde stops at the first, so the value that
 //!   failed is masked, which leaves its default in place, and the struct is read again until nothing
 //!   fails: all type errors and all unknown keys of a component come out of one call.
-//! * `null` leaves the default, as in the Collector: `batch:` is `batch: {}`.
-//! * A number or boolean is taken as the text it was written as where text is wanted.
+//! * `null` leaves the default, as in the Collector: `batch:` is `batch: {}`. In a list, which has no
+//!   default to leave, a null is an error unless the item may be absent.
+//! * What follows from another error, such as a required key whose value could not be read, is no error
+//!   of its own.
+//! * A number or boolean is taken as the text it was written as where text is wanted. What a reference
+//!   led to is taken word for word there, and an unset variable as the empty string.
 //! * A list may be written as one string with commas.
 //!
 //! Internally tagged enums and `flatten` lose positions in serde; config structs do not use them.
@@ -40,9 +44,9 @@ pub fn decode<T: DeserializeOwned>(node: &Node, path: &str, diagnostics: &mut Di
             Err(error) => {
                 let masked = error
                     .place()
-                    .is_some_and(|place| !place.is(node) && context.mask(place));
-                if !error.is_null() || !masked {
-                    context.report(error.into_diagnostic(node, path));
+                    .is_some_and(|place| !place.is(node) && context.mask(place, error.is_reported(true)));
+                if error.is_reported(masked) {
+                    context.report_unreadable(error.into_diagnostic(node, path));
                 }
                 if !masked {
                     break None;

@@ -4,12 +4,14 @@
 //! rustc does, in the order of the text. Texts are lower case without a final period.
 
 mod render;
+mod shown;
 
 #[cfg(test)]
 mod tests;
 
 pub use render::Style;
 
+use crate::secret::redact_urls;
 use crate::tree::Origin;
 
 /// How bad it is.
@@ -50,14 +52,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, message: String) -> Self {
-        Self {
-            severity,
-            message,
-            path: String::new(),
-            origin: None,
-            help: Vec::new(),
-            notes: Vec::new(),
-        }
+        Self { severity, message, path: String::new(), origin: None, help: Vec::new(), notes: Vec::new() }
     }
 
     /// Says where it stands.
@@ -88,13 +83,11 @@ impl Diagnostic {
         self
     }
 
-    /// `path: message`, the form without positions that the Collector prints.
+    /// `path: message`, the form without positions that the Collector prints. Secrets that the message
+    /// quotes are blotted out.
     pub fn one_line(&self) -> String {
-        if self.path.is_empty() {
-            self.message.clone()
-        } else {
-            format!("{}: {}", self.path, self.message)
-        }
+        let message = redact_urls(&self.message);
+        if self.path.is_empty() { message.into_owned() } else { format!("{}: {message}", self.path) }
     }
 }
 
@@ -102,6 +95,8 @@ impl Diagnostic {
 #[derive(Clone, Debug, Default)]
 pub struct Diagnostics {
     items: Vec<Diagnostic>,
+    /// Key paths whose values could not be read and stand at their defaults.
+    unreadable: Vec<String>,
 }
 
 impl Diagnostics {
@@ -117,8 +112,26 @@ impl Diagnostics {
         }
     }
 
+    /// Notes that the value of a key could not be read, so that nobody complains about its default.
+    pub(crate) fn mark_unreadable(&mut self, path: String) {
+        self.unreadable.push(path);
+    }
+
+    /// Whether a check of this key would judge a default in the place of something unreadable: the key
+    /// itself, one below it, or the block right around it.
+    pub(crate) fn is_unreadable(&self, path: &str) -> bool {
+        let is_below = |inner: &str, outer: &str| {
+            inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        };
+        self.unreadable.iter().any(|unreadable| {
+            is_below(path, unreadable)
+                || unreadable.rsplit_once("::").is_some_and(|(parent, _)| parent == path)
+        })
+    }
+
     /// Adds those of another collection.
     pub fn extend(&mut self, other: Diagnostics) {
+        self.unreadable.extend(other.unreadable);
         for item in other.items {
             self.push(item);
         }

@@ -1,13 +1,11 @@
 //! Diagnostics as text: the offending line, underlined, with the key path and the help below it.
 
-use std::ops::Range;
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet, normalize_untrusted_str};
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
-
+use super::shown::ShownLine;
 use super::{Diagnostic, Diagnostics, Severity};
-use crate::secret::Redactor;
-use crate::tree::Origin;
-use crate::{Document, secret};
+use crate::Document;
+use crate::secret::{Redactor, redact_urls};
 
 /// How the report is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,13 +47,10 @@ impl Diagnostics {
             1 => Some(format!("1 {name}")),
             more => Some(format!("{more} {name}s")),
         };
-        let parts: Vec<String> = [
-            count(Severity::Error, "error"),
-            count(Severity::Warning, "warning"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
+        let parts: Vec<String> = [count(Severity::Error, "error"), count(Severity::Warning, "warning")]
+            .into_iter()
+            .flatten()
+            .collect();
         parts.join(", ")
     }
 }
@@ -66,113 +61,46 @@ fn render_one(item: &Diagnostic, document: &Document, redactor: &Redactor, rende
         Severity::Warning => Level::WARNING,
     };
     let title = item.one_line();
-    let mut group = Group::with_title(level.primary_title(secret::redact_urls(&title)));
-    if let Some(line) = item
-        .origin
-        .and_then(|origin| ShownLine::new(origin, document, redactor))
-    {
-        let annotation = AnnotationKind::Primary.span(line.underlined);
-        let snippet = Snippet::source(line.text)
-            .path(line.name)
+    let mut group = Group::with_title(level.primary_title(title.as_str()));
+    let shown = item.origin.and_then(|origin| ShownLine::new(origin, document, redactor));
+    if let Some(line) = &shown {
+        let annotation = AnnotationKind::Primary.span(line.underlined.clone());
+        let snippet = Snippet::source(line.text.as_str())
+            .path(line.name.as_str())
             .line_start(line.number)
             .annotation(annotation);
         group = group.element(snippet);
     }
     for help in &item.help {
-        group = group.element(Level::HELP.message(secret::redact_urls(help)));
+        group = group.element(Level::HELP.message(plain_text(help)));
     }
     for note in &item.notes {
-        group = group.element(Level::NOTE.message(secret::redact_urls(note)));
+        group = group.element(Level::NOTE.message(plain_text(note)));
     }
-    renderer.render(&[group])
+    let rendered = renderer.render(&[group]);
+    match shown {
+        Some(line) => with_column(&rendered, &title, &line),
+        None => rendered,
+    }
 }
 
-/// The one source line that is shown, secrets already out, and what to underline in it.
-struct ShownLine {
-    name: String,
-    number: usize,
-    text: String,
-    underlined: Range<usize>,
+/// A text that may quote the configuration: without secrets, and without characters that a terminal obeys.
+fn plain_text(text: &str) -> String {
+    normalize_untrusted_str(&redact_urls(text))
 }
 
-impl ShownLine {
-    fn new(origin: Origin, document: &Document, redactor: &Redactor) -> Option<Self> {
-        let source = document.sources.get(origin.source)?;
-        let text = source.text.as_str();
-        let start = floor_boundary(text, origin.start as usize);
-        let end = floor_boundary(text, (origin.end as usize).max(start));
-        let line_start = text[..start].rfind('\n').map_or(0, |at| at + 1);
-        let line_end = text[start..]
-            .find(['\n', '\r'])
-            .map_or(text.len(), |at| start + at);
-        let mut shown = Shown::new(line_start);
-        for secret in redactor.ranges(origin.source) {
-            let hidden = secret.start.max(line_start)..secret.end.min(line_end);
-            if hidden.start < hidden.end {
-                shown.copy(text, hidden.start);
-                shown.hide(hidden.end);
-            }
+/// The renderer takes the column from the line it shows. Where that line is not the one in the file,
+/// because something in it is blotted out, the column in the file is put in its place.
+fn with_column(rendered: &str, title: &str, line: &ShownLine) -> String {
+    let title_lines = title.split('\n').count();
+    let location = |column: usize| format!(":{}:{column}", line.number);
+    let shown_column = line.text[..line.underlined.start].chars().count() + 1;
+    let lines = rendered.split('\n').enumerate().map(|(index, text)| {
+        if index == title_lines {
+            text.replacen(&location(shown_column), &location(line.column), 1)
+        } else {
+            text.to_owned()
         }
-        shown.copy(text, line_end);
-        let trimmed_end = line_start + text[line_start..line_end].trim_end().len();
-        let end = end.min(trimmed_end).max(start);
-        let mut underlined = shown.position(start)..shown.position(end);
-        if underlined.is_empty() {
-            underlined.end = (underlined.start + 1).min(shown.text.len());
-        }
-        Some(Self {
-            name: source.name.clone(),
-            number: origin.line as usize,
-            text: shown.text,
-            underlined,
-        })
-    }
-}
-
-fn floor_boundary(text: &str, at: usize) -> usize {
-    let at = at.min(text.len());
-    (0..=at).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0)
-}
-
-/// A line being copied with parts replaced, and how old positions map to new ones.
-struct Shown {
-    text: String,
-    copied_to: usize,
-    /// (position in the source, position in `text`), ascending.
-    anchors: Vec<(usize, usize)>,
-}
-
-impl Shown {
-    fn new(line_start: usize) -> Self {
-        Self {
-            text: String::new(),
-            copied_to: line_start,
-            anchors: vec![(line_start, 0)],
-        }
-    }
-
-    fn copy(&mut self, source: &str, to: usize) {
-        if let Some(part) = source.get(self.copied_to..to) {
-            self.text.push_str(part);
-            self.copied_to = to;
-        }
-    }
-
-    fn hide(&mut self, to: usize) {
-        self.anchors.push((self.copied_to, self.text.len()));
-        self.text.push_str(secret::REDACTED);
-        self.copied_to = self.copied_to.max(to);
-        self.anchors.push((self.copied_to, self.text.len()));
-    }
-
-    fn position(&self, at: usize) -> usize {
-        let (source, shown) = self
-            .anchors
-            .iter()
-            .rev()
-            .find(|(source, _)| *source <= at)
-            .copied()
-            .unwrap_or((at, 0));
-        (shown + (at - source)).min(self.text.len())
-    }
+    });
+    lines.collect::<Vec<_>>().join("\n")
 }

@@ -1,18 +1,26 @@
 //! The tree: YAML values that know where they stand.
 //!
-//! [`parse`] builds it from text, [`scalar`] decides the type of a plain scalar. The shapes are YAML's
-//! own; nothing here knows about components.
+//! [`parse`] builds it from text, [`resolve_plain`] decides the type of a plain scalar. The shapes are
+//! YAML's own; nothing here knows about components.
 
+mod build;
 mod node;
 mod parse;
+mod position;
 mod scalar;
 
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
+
 pub use node::{Entry, Mapping, Node, Reference, Scalar, ScalarKind, Value};
 pub use parse::parse;
+pub(crate) use parse::parse_what_can_be;
 pub use scalar::resolve_plain;
+
+/// Deeper than any configuration is. No tree is, whatever was read, merged and expanded.
+pub const MAX_DEPTH: usize = 200;
 
 /// Which text of a [`SourceMap`] a position points into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,17 +54,31 @@ pub struct SourceText {
 #[derive(Debug, Default)]
 pub struct SourceMap {
     texts: Vec<SourceText>,
+    hidden: HashSet<SourceId>,
 }
 
 impl SourceMap {
     /// Keeps a text and returns its id.
     pub fn add(&mut self, name: impl Into<String>, text: impl Into<String>) -> SourceId {
         let id = SourceId(u32::try_from(self.texts.len()).unwrap_or(u32::MAX));
-        self.texts.push(SourceText {
-            name: name.into(),
-            text: text.into(),
-        });
+        self.texts.push(SourceText { name: name.into(), text: text.into() });
         id
+    }
+
+    /// Forgets the text that was added last, to which no position refers.
+    pub(crate) fn take_back(&mut self, id: SourceId) {
+        self.texts.truncate(id.0 as usize);
+    }
+
+    /// Says that a text is a secret as a whole, whatever it looks like: `--set a.password=...`, or a
+    /// variable that a password refers to.
+    pub fn hide(&mut self, id: SourceId) {
+        self.hidden.insert(id);
+    }
+
+    /// Whether a text is a secret as a whole.
+    pub fn is_hidden(&self, id: SourceId) -> bool {
+        self.hidden.contains(&id)
     }
 
     /// The text behind an id; every id this map handed out has one.

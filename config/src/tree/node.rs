@@ -22,6 +22,16 @@ pub struct Reference {
     pub description: Arc<str>,
     /// Nothing of that name was there, so the value is empty.
     pub unset: bool,
+    /// What it refers to, word for word, if that is YAML for a list or a mapping; it is taken where a
+    /// string is wanted. May be a secret.
+    pub text: Option<Arc<str>>,
+}
+
+impl Reference {
+    /// The reference of a value that became part of a string.
+    pub(crate) fn within_a_string(self) -> Self {
+        Self { text: None, ..self }
+    }
 }
 
 /// YAML's three shapes.
@@ -105,6 +115,11 @@ impl Mapping {
         }
     }
 
+    /// Adds an entry whether or not its key is there already.
+    pub(super) fn push(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
     /// Takes an entry out.
     pub fn remove(&mut self, key: &str) -> Option<Entry> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
@@ -136,44 +151,22 @@ impl IntoIterator for Mapping {
 impl Node {
     /// A node without references.
     pub fn new(value: Value, origin: Origin) -> Self {
-        Self {
-            value,
-            origin,
-            references: Vec::new(),
-        }
+        Self { value, origin, references: Vec::new() }
     }
 
     /// A null at a position.
     pub fn null(origin: Origin) -> Self {
-        Self::new(
-            Value::Scalar(Scalar {
-                text: String::new(),
-                kind: ScalarKind::Null,
-            }),
-            origin,
-        )
+        Self::new(Value::Scalar(Scalar { text: String::new(), kind: ScalarKind::Null }), origin)
     }
 
     /// A string at a position.
     pub fn string(text: impl Into<String>, origin: Origin) -> Self {
-        Self::new(
-            Value::Scalar(Scalar {
-                text: text.into(),
-                kind: ScalarKind::String,
-            }),
-            origin,
-        )
+        Self::new(Value::Scalar(Scalar { text: text.into(), kind: ScalarKind::String }), origin)
     }
 
     /// The empty tree that sources are merged into.
     pub fn empty_mapping() -> Self {
-        let origin = Origin {
-            source: SourceId(0),
-            start: 0,
-            end: 0,
-            line: 1,
-            column: 1,
-        };
+        let origin = Origin { source: SourceId(0), start: 0, end: 0, line: 1, column: 1 };
         Self::new(Value::Mapping(Mapping::default()), origin)
     }
 
@@ -203,22 +196,44 @@ impl Node {
 
     /// The text of a scalar that is not null.
     pub fn as_text(&self) -> Option<&str> {
-        self.as_scalar()
-            .filter(|scalar| scalar.kind != ScalarKind::Null)
-            .map(|scalar| scalar.text.as_str())
+        self.as_scalar().filter(|scalar| scalar.kind != ScalarKind::Null).map(|scalar| scalar.text.as_str())
+    }
+
+    /// The value word for word: a scalar's text, or the text a reference led to.
+    pub(crate) fn written(&self) -> Option<&str> {
+        match &self.value {
+            Value::Scalar(scalar) => Some(&scalar.text),
+            _ => self.references.iter().find_map(|reference| reference.text.as_deref()),
+        }
     }
 
     /// `null`, `~` or nothing.
     pub fn is_null(&self) -> bool {
-        self.as_scalar()
-            .is_some_and(|scalar| scalar.kind == ScalarKind::Null)
+        self.as_scalar().is_some_and(|scalar| scalar.kind == ScalarKind::Null)
     }
 
     /// The value below a key of a mapping.
     pub fn get(&self, key: &str) -> Option<&Node> {
-        self.as_mapping()
-            .and_then(|mapping| mapping.get(key))
-            .map(|entry| &entry.value)
+        self.as_mapping().and_then(|mapping| mapping.get(key)).map(|entry| &entry.value)
+    }
+
+    /// How many levels of collections it has; a scalar has none.
+    pub(crate) fn depth(&self) -> usize {
+        let below = match &self.value {
+            Value::Scalar(_) => return 0,
+            Value::Sequence(items) => items.iter().map(Node::depth).max(),
+            Value::Mapping(mapping) => mapping.iter().map(|entry| entry.value.depth()).max(),
+        };
+        1 + below.unwrap_or(0)
+    }
+
+    /// How many values it is made of.
+    pub(super) fn size(&self) -> usize {
+        match &self.value {
+            Value::Scalar(_) => 1,
+            Value::Sequence(items) => 1 + items.iter().map(Node::size).sum::<usize>(),
+            Value::Mapping(mapping) => 1 + mapping.iter().map(|entry| entry.value.size()).sum::<usize>(),
+        }
     }
 
     /// What the value is, in the words of an error message.

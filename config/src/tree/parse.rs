@@ -2,24 +2,84 @@
 //!
 //! Errors are collected, not returned: a syntax error ends its text (the parser cannot go on), anything
 //! else (a key twice, an unknown alias) is noted and passed over. Aliases and merge keys (`<<`) are
-//! resolved here; what they expand to is bounded, so a small file cannot become a large tree.
+//! resolved here. What comes out is bounded in size and depth whatever goes in, so a small file cannot
+//! become a large tree and whoever walks a tree can do so by recursion.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::ops::Range;
 
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
+use saphyr_parser::Parser;
 
-use super::{Entry, Mapping, Node, Origin, Scalar, ScalarKind, SourceId, SourceMap, Value, resolve_plain};
+use super::build::{Builder, Step};
+use super::{Node, Origin, SourceId, SourceMap};
 use crate::{Diagnostic, Diagnostics};
 
-/// More nodes than any configuration has; aliases that multiply beyond it are an error.
-const MAX_NODES: usize = 1_000_000;
-/// Deeper than any configuration is.
-const MAX_DEPTH: usize = 200;
+/// As often as a tab behind a colon is made a space. Each time the text is read from its start.
+const MAX_TABS: usize = 200;
 
-/// Parses one document. `None` when there is nothing usable; an empty text is an empty mapping's null.
+/// Parses one document. `None` when there is nothing usable; an empty text is a null.
 pub fn parse(source: SourceId, texts: &SourceMap, diagnostics: &mut Diagnostics) -> Option<Node> {
-    let text = &texts.get(source)?.text;
-    let mut builder = Builder::new(source, text, diagnostics);
+    let reading = Reading::of(source, &texts.get(source)?.text, false);
+    diagnostics.extend(reading.diagnostics);
+    if reading.stopped { None } else { Some(reading.root) }
+}
+
+/// What can be made of a text whether or not it is correct, every key that stands there twice included:
+/// for those who look for secrets, not for a configuration. With whether that is all of it.
+pub(crate) fn parse_what_can_be(source: SourceId, text: &str) -> (Node, bool) {
+    let reading = Reading::of(source, text, true);
+    (reading.root, !reading.stopped)
+}
+
+/// What came of reading a text.
+struct Reading {
+    /// The tree; if reading stopped, as far as it got.
+    root: Node,
+    /// An error ended it before the end of the text.
+    stopped: bool,
+    diagnostics: Diagnostics,
+}
+
+impl Reading {
+    fn of(source: SourceId, text: &str, keep_duplicates: bool) -> Self {
+        let mut text = Cow::Borrowed(text);
+        let mut repairs = 0;
+        loop {
+            let mut builder = Builder::new(source, &text, keep_duplicates);
+            let tabs = match run(&mut builder, &text, repairs < MAX_TABS) {
+                End::Tabs(tabs) => tabs,
+                End::Complete(root) => return Self::complete(source, root, builder),
+                End::Stopped => return Self::stopped(source, builder),
+            };
+            // A tab and a space are one byte each, so positions stay true.
+            let spaces = " ".repeat(tabs.len());
+            text.to_mut().replace_range(tabs, &spaces);
+            repairs += 1;
+        }
+    }
+
+    fn complete(source: SourceId, root: Option<Node>, mut builder: Builder<'_>) -> Self {
+        let root = root.unwrap_or_else(|| nothing(source));
+        Self { root, stopped: false, diagnostics: builder.take_diagnostics() }
+    }
+
+    fn stopped(source: SourceId, mut builder: Builder<'_>) -> Self {
+        // What closing finds wrong is not the text's fault.
+        let diagnostics = builder.take_diagnostics();
+        let root = builder.close_all().unwrap_or_else(|| nothing(source));
+        Self { root, stopped: true, diagnostics }
+    }
+}
+
+/// How reading ended.
+enum End {
+    Complete(Option<Node>),
+    Stopped,
+    /// At a tab that YAML allows and the parser does not.
+    Tabs(Range<usize>),
+}
+
+fn run(builder: &mut Builder<'_>, text: &str, may_repair: bool) -> End {
     let mut parser = Parser::new_from_str(text);
     let mut document = None;
     while let Some(next) = parser.next_event() {
@@ -27,320 +87,39 @@ pub fn parse(source: SourceId, texts: &SourceMap, diagnostics: &mut Diagnostics)
             Ok((event, span)) => match builder.event(event, span) {
                 Step::More => {}
                 Step::Document(node) => document = Some(node),
-                Step::Stop => return None,
+                Step::Stop => return End::Stopped,
             },
             Err(error) => {
-                let origin = builder.origin(Span::empty(*error.marker()));
-                builder.error(origin, format!("YAML syntax: {}", error.info()));
-                return None;
-            }
-        }
-    }
-    Some(document.unwrap_or_else(|| {
-        Node::null(Origin {
-            source,
-            start: 0,
-            end: 0,
-            line: 1,
-            column: 1,
-        })
-    }))
-}
-
-enum Step {
-    More,
-    Document(Node),
-    Stop,
-}
-
-/// A collection that is still open.
-enum Frame {
-    Sequence {
-        items: Vec<Node>,
-        start: Span,
-        anchor: usize,
-    },
-    Mapping {
-        mapping: Mapping,
-        merges: Vec<Node>,
-        key: Option<Key>,
-        start: Span,
-        anchor: usize,
-    },
-}
-
-struct Key {
-    text: String,
-    origin: Origin,
-    /// A key that stands there already; its value is read and dropped.
-    duplicate: bool,
-}
-
-struct Builder<'a> {
-    source: SourceId,
-    positions: Positions<'a>,
-    diagnostics: &'a mut Diagnostics,
-    frames: Vec<Frame>,
-    anchors: HashMap<usize, (Node, usize)>,
-    nodes: usize,
-    documents: usize,
-}
-
-impl<'a> Builder<'a> {
-    fn new(source: SourceId, text: &'a str, diagnostics: &'a mut Diagnostics) -> Self {
-        Self {
-            source,
-            positions: Positions::new(text),
-            diagnostics,
-            frames: Vec::new(),
-            anchors: HashMap::new(),
-            nodes: 0,
-            documents: 0,
-        }
-    }
-
-    fn event(&mut self, event: Event<'_>, span: Span) -> Step {
-        match event {
-            Event::DocumentStart(_) => {
-                self.documents += 1;
-                if self.documents > 1 {
-                    let origin = self.origin(span);
-                    self.error(
-                        origin,
-                        "a configuration is one YAML document; a second one starts here".into(),
-                    );
-                    return Step::Stop;
+                let origin = builder.error_origin(*error.marker());
+                if may_repair && let Some(tabs) = tabs_behind_colon(text, origin.start as usize) {
+                    return End::Tabs(tabs);
                 }
-                Step::More
+                builder.report(syntax_error(error.info(), origin));
+                return End::Stopped;
             }
-            Event::Scalar(text, style, anchor, _tag) => self.scalar(&text, style, anchor, span),
-            Event::SequenceStart(anchor, _) => self.open(
-                Frame::Sequence {
-                    items: Vec::new(),
-                    start: span,
-                    anchor,
-                },
-                span,
-            ),
-            Event::MappingStart(anchor, _) => {
-                let (mapping, merges) = (Mapping::default(), Vec::new());
-                self.open(
-                    Frame::Mapping {
-                        mapping,
-                        merges,
-                        key: None,
-                        start: span,
-                        anchor,
-                    },
-                    span,
-                )
-            }
-            Event::SequenceEnd | Event::MappingEnd => self.close(span),
-            Event::Alias(anchor) => self.alias(anchor, span),
-            Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Step::More,
         }
     }
-
-    fn scalar(&mut self, text: &str, style: ScalarStyle, anchor: usize, span: Span) -> Step {
-        let kind = if style == ScalarStyle::Plain {
-            resolve_plain(text)
-        } else {
-            ScalarKind::String
-        };
-        let origin = self.origin(span);
-        let scalar = Scalar {
-            text: text.to_owned(),
-            kind,
-        };
-        self.finish(Node::new(Value::Scalar(scalar), origin), anchor, 1)
-    }
-
-    fn open(&mut self, frame: Frame, span: Span) -> Step {
-        if self.frames.len() >= MAX_DEPTH {
-            let origin = self.origin(span);
-            self.error(origin, format!("nested deeper than {MAX_DEPTH} levels"));
-            return Step::Stop;
-        }
-        self.frames.push(frame);
-        Step::More
-    }
-
-    fn close(&mut self, span: Span) -> Step {
-        match self.frames.pop() {
-            Some(Frame::Sequence { items, start, anchor }) => {
-                let size = items.len();
-                let origin = self.origin(Span::new(start.start, span.end));
-                self.finish(Node::new(Value::Sequence(items), origin), anchor, size)
-            }
-            Some(Frame::Mapping {
-                mut mapping,
-                merges,
-                start,
-                anchor,
-                ..
-            }) => {
-                apply_merges(&mut mapping, merges);
-                let size = mapping.iter().count();
-                let origin = self.origin(Span::new(start.start, span.end));
-                self.finish(Node::new(Value::Mapping(mapping), origin), anchor, size)
-            }
-            None => Step::More,
-        }
-    }
-
-    fn alias(&mut self, anchor: usize, span: Span) -> Step {
-        let origin = self.origin(span);
-        let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
-            self.error(origin, "this alias refers to itself or to nothing".into());
-            return self.finish(Node::null(origin), 0, 1);
-        };
-        self.finish(node, 0, size)
-    }
-
-    /// A node is complete: remember its anchor and hand it to the collection it stands in.
-    fn finish(&mut self, node: Node, anchor: usize, size: usize) -> Step {
-        self.nodes += size;
-        if self.nodes > MAX_NODES {
-            self.error(
-                node.origin,
-                format!("more than {MAX_NODES} values (aliases that multiply?)"),
-            );
-            return Step::Stop;
-        }
-        if anchor > 0 {
-            self.anchors.insert(anchor, (node.clone(), count(&node)));
-        }
-        match self.frames.last_mut() {
-            None => Step::Document(node),
-            Some(Frame::Sequence { items, .. }) => {
-                items.push(node);
-                Step::More
-            }
-            Some(Frame::Mapping { key: Some(_), .. }) => self.mapping_value(node),
-            Some(Frame::Mapping { .. }) => self.mapping_key(node),
-        }
-    }
-
-    fn mapping_key(&mut self, node: Node) -> Step {
-        let Some(text) = node.as_scalar().map(|scalar| scalar.text.clone()) else {
-            self.error(
-                node.origin,
-                format!("a key must be a string, this is {}", node.describe()),
-            );
-            return Step::Stop;
-        };
-        let Some(Frame::Mapping { mapping, key, .. }) = self.frames.last_mut() else {
-            return Step::Stop;
-        };
-        let first = mapping.get(&text).map(|entry| entry.key_origin);
-        *key = Some(Key {
-            text: text.clone(),
-            origin: node.origin,
-            duplicate: first.is_some(),
-        });
-        if let Some(first) = first {
-            let line = first.line;
-            self.error(
-                node.origin,
-                format!("mapping key \"{text}\" already defined at line {line}"),
-            );
-        }
-        Step::More
-    }
-
-    fn mapping_value(&mut self, value: Node) -> Step {
-        let Some(Frame::Mapping {
-            mapping, merges, key, ..
-        }) = self.frames.last_mut()
-        else {
-            return Step::Stop;
-        };
-        let Some(key) = key.take() else { return Step::Stop };
-        if key.text == "<<" {
-            merges.push(value);
-        } else if !key.duplicate {
-            mapping.insert(Entry {
-                key: key.text,
-                key_origin: key.origin,
-                value,
-            });
-        }
-        Step::More
-    }
-
-    fn origin(&mut self, span: Span) -> Origin {
-        let start = self.positions.byte(span.start);
-        let end = self.positions.byte(span.end).max(start);
-        Origin {
-            source: self.source,
-            start,
-            end,
-            line: u32::try_from(span.start.line()).unwrap_or(u32::MAX),
-            column: u32::try_from(span.start.col() + 1).unwrap_or(u32::MAX),
-        }
-    }
-
-    fn error(&mut self, origin: Origin, message: String) {
-        self.diagnostics.push(Diagnostic::error(message).at(origin));
-    }
+    End::Complete(document)
 }
 
-/// `<<: *base` gives the keys that are not there already; of several bases the first wins.
-fn apply_merges(mapping: &mut Mapping, merges: Vec<Node>) {
-    for merge in merges {
-        let bases = match merge.value {
-            Value::Mapping(base) => vec![base],
-            Value::Sequence(items) => items
-                .into_iter()
-                .filter_map(|item| item.as_mapping().cloned())
-                .collect(),
-            Value::Scalar(_) => Vec::new(),
-        };
-        for entry in bases.into_iter().flatten() {
-            if mapping.get(&entry.key).is_none() {
-                mapping.insert(entry);
-            }
-        }
+fn syntax_error(info: &str, origin: Origin) -> Diagnostic {
+    let diagnostic = Diagnostic::error(format!("YAML syntax: {info}")).at(origin);
+    if info.contains("tabs") {
+        return diagnostic.help("indent with spaces");
     }
+    if info.starts_with("':' must be followed") {
+        return diagnostic.help("write a space, not a tab, behind the colon");
+    }
+    diagnostic
 }
 
-fn count(node: &Node) -> usize {
-    match &node.value {
-        Value::Scalar(_) => 1,
-        Value::Sequence(items) => 1 + items.iter().map(count).sum::<usize>(),
-        Value::Mapping(mapping) => 1 + mapping.iter().map(|entry| count(&entry.value)).sum::<usize>(),
-    }
+/// The tabs between a colon and the value at `at`. The parser refuses some of them that YAML allows.
+fn tabs_behind_colon(text: &str, at: usize) -> Option<Range<usize>> {
+    let before = text.get(..at)?;
+    let key = before.trim_end_matches('\t');
+    (key.ends_with(':') && key.len() < at).then_some(key.len()..at)
 }
 
-/// Character indices, which the parser gives, to byte offsets, which everybody else wants. Markers grow
-/// almost monotonically, so the last answer is a good place to start from.
-struct Positions<'a> {
-    text: &'a str,
-    character: usize,
-    byte: usize,
-}
-
-impl<'a> Positions<'a> {
-    fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            character: 0,
-            byte: 0,
-        }
-    }
-
-    fn byte(&mut self, marker: Marker) -> u32 {
-        if marker.index() < self.character {
-            (self.character, self.byte) = (0, 0);
-        }
-        let rest = self.text.get(self.byte..).unwrap_or("");
-        let steps = marker.index() - self.character;
-        let advance = rest
-            .char_indices()
-            .nth(steps)
-            .map_or(rest.len(), |(offset, _)| offset);
-        self.character = marker.index();
-        self.byte += advance;
-        u32::try_from(self.byte).unwrap_or(u32::MAX)
-    }
+fn nothing(source: SourceId) -> Node {
+    Node::null(Origin { source, start: 0, end: 0, line: 1, column: 1 })
 }

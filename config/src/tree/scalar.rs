@@ -35,11 +35,7 @@ fn split_sign(text: &str) -> (bool, &str) {
 
 fn infinity(text: &str) -> Option<ScalarKind> {
     let (negative, magnitude) = split_sign(text);
-    let value = if negative {
-        f64::NEG_INFINITY
-    } else {
-        f64::INFINITY
-    };
+    let value = if negative { f64::NEG_INFINITY } else { f64::INFINITY };
     matches!(magnitude, ".inf" | ".Inf" | ".INF").then_some(ScalarKind::Float(value))
 }
 
@@ -57,7 +53,8 @@ fn integer(text: &str) -> Option<i128> {
         return None;
     }
     let value = i128::from(u64::from_str_radix(&digits, radix).ok()?);
-    Some(if negative { -value } else { value })
+    let value = if negative { -value } else { value };
+    (value >= i128::from(i64::MIN)).then_some(value)
 }
 
 fn float(text: &str) -> Option<f64> {

@@ -49,14 +49,10 @@ impl Duration {
         }
         let mut nanoseconds = 0f64;
         while !rest.is_empty() {
-            let digits = rest
-                .find(|c: char| !c.is_ascii_digit() && c != '.')
-                .unwrap_or(rest.len());
+            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
             let number: f64 = rest[..digits].parse().map_err(|_| invalid())?;
             let tail = &rest[digits..];
-            let unit = &tail[..tail
-                .find(|c: char| c.is_ascii_digit() || c == '.')
-                .unwrap_or(tail.len())];
+            let unit = &tail[..tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len())];
             if unit.is_empty() {
                 return Err(format!(
                     "missing unit in duration \"{text}\" (write it like 200ms, 5s or 1m30s)"

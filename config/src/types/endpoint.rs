@@ -54,9 +54,7 @@ impl ListenAddress {
             Self::Unix(_) => true,
             Self::Tcp { host, .. } => {
                 host == "localhost"
-                    || host
-                        .parse::<std::net::IpAddr>()
-                        .is_ok_and(|address| address.is_loopback())
+                    || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
             }
         }
     }
@@ -65,16 +63,9 @@ impl ListenAddress {
     pub fn conflicts_with(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Unix(one), Self::Unix(two)) => one == two,
-            (
-                Self::Tcp {
-                    host: one,
-                    port: first,
-                },
-                Self::Tcp {
-                    host: two,
-                    port: second,
-                },
-            ) => first == second && *first != 0 && hosts_overlap(one, two),
+            (Self::Tcp { host: one, port: first }, Self::Tcp { host: two, port: second }) => {
+                first == second && *first != 0 && hosts_overlap(one, two)
+            }
             _ => false,
         }
     }
@@ -83,11 +74,7 @@ impl ListenAddress {
 fn hosts_overlap(one: &str, two: &str) -> bool {
     let is_any = |host: &str| matches!(host, "" | "0.0.0.0" | "::");
     let canonical = |host: &str| {
-        if host == "localhost" {
-            "127.0.0.1".to_owned()
-        } else {
-            host.to_ascii_lowercase()
-        }
+        if host == "localhost" { "127.0.0.1".to_owned() } else { host.to_ascii_lowercase() }
     };
     is_any(one) || is_any(two) || canonical(one) == canonical(two)
 }
@@ -108,17 +95,13 @@ pub(crate) fn split_host_port(text: &str) -> Result<(String, u16), String> {
         return Err("the endpoint must not be empty (host:port)".to_owned());
     }
     if text.contains("://") {
-        return Err(format!(
-            "\"{text}\" has a scheme; an address to listen on is host:port"
-        ));
+        return Err(format!("\"{text}\" has a scheme; an address to listen on is host:port"));
     }
     let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, port)) => (host, port.strip_prefix(':')),
         None => match text.rsplit_once(':') {
             Some((host, _)) if host.contains(':') => {
-                return Err(format!(
-                    "address {text}: too many colons in address (write [v6]:port)"
-                ));
+                return Err(format!("address {text}: too many colons in address (write [v6]:port)"));
             }
             Some((host, port)) => (host, Some(port)),
             None => (text, None),
@@ -127,10 +110,11 @@ pub(crate) fn split_host_port(text: &str) -> Result<(String, u16), String> {
     let Some(port) = port else {
         return Err(format!("address {text}: missing port in address"));
     };
-    let number = port
-        .parse::<u16>()
-        .map_err(|_| format!("address {text}: invalid port \"{port}\" (a number from 0 to 65535)"))?;
-    Ok((host.to_owned(), number))
+    let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    match port.parse::<u16>() {
+        Ok(number) if is_number => Ok((host.to_owned(), number)),
+        _ => Err(format!("address {text}: invalid port \"{port}\" (a number from 0 to 65535)")),
+    }
 }
 
 /// Where a client sends: scheme, host, port and path.
@@ -155,10 +139,7 @@ impl ClientUrl {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, text),
         };
-        if let Some(scheme) = scheme
-            .as_deref()
-            .filter(|scheme| !matches!(*scheme, "http" | "https"))
-        {
+        if let Some(scheme) = scheme.as_deref().filter(|scheme| !matches!(*scheme, "http" | "https")) {
             return Err(format!("unsupported scheme \"{scheme}\" (http, https)"));
         }
         let (authority, path) = match rest.find(['/', '?']) {
@@ -169,26 +150,21 @@ impl ClientUrl {
             Some((userinfo, authority)) => (Some(super::Secret::new(userinfo)), authority),
             None => (None, authority),
         };
-        let (host, port) = split_authority(authority)?;
+        let (host, port) = split_authority(authority).map_err(|error| {
+            // Then what was taken for the address is the start of a password; it is not quoted.
+            let is_cut_password = userinfo.is_none() && path.contains('@');
+            if is_cut_password { "a / or ? in a password is written %2F or %3F".to_owned() } else { error }
+        })?;
         if host.is_empty() {
             return Err("the endpoint names no host".to_owned());
         }
-        Ok(Self {
-            scheme,
-            host,
-            port,
-            path: path.to_owned(),
-            userinfo,
-        })
+        let path = if path.starts_with('?') { format!("/{path}") } else { path.to_owned() };
+        Ok(Self { scheme, host, port, path, userinfo })
     }
 
     /// Host and port as a `Host` header has them.
     pub fn authority(&self) -> String {
-        let host = if self.host.contains(':') {
-            format!("[{}]", self.host)
-        } else {
-            self.host.clone()
-        };
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         match self.port {
             Some(port) => format!("{host}:{port}"),
             None => host,

@@ -154,16 +154,12 @@ impl TlsFiles<'_> {
     }
 
     fn validate(&self, check: &mut Check<'_>) {
-        for (key, version) in [
-            ("min_version", self.min_version),
-            ("max_version", self.max_version),
-        ] {
+        for (key, version) in [("min_version", self.min_version), ("max_version", self.max_version)] {
             match version {
                 "" | "1.2" | "1.3" => {}
-                "1.0" | "1.1" => check.error(
-                    key,
-                    format!("TLS {version} is not safe and not supported (1.2, 1.3)"),
-                ),
+                "1.0" | "1.1" => {
+                    check.error(key, format!("TLS {version} is not safe and not supported (1.2, 1.3)"));
+                }
                 _ => check.error(key, format!("unsupported TLS version: \"{version}\" (1.2, 1.3)")),
             }
         }
@@ -183,10 +179,7 @@ impl TlsFiles<'_> {
             };
             let Some(path) = file else { continue };
             if has_pem {
-                check.error(
-                    &key,
-                    format!("provide either {name}_file or {name}_pem, but not both"),
-                );
+                check.error(&key, format!("provide either {name}_file or {name}_pem, but not both"));
             }
             if let Err(error) = std::fs::File::open(path) {
                 check.error(&key, format!("cannot read {}: {error}", path.display()));

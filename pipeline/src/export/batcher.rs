@@ -4,7 +4,7 @@
 //! of it, and share its fate.
 
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use hashbrown::HashMap;
 use tokio::sync::Semaphore;
@@ -55,7 +55,7 @@ impl Batcher {
             let due = self.pending.values().map(|pending| pending.due).min();
             let entry = match due {
                 None => self.queue.pop().await,
-                Some(due) => match tokio::time::timeout_at(due.into(), self.queue.pop()).await {
+                Some(due) => match tokio::time::timeout_at(due, self.queue.pop()).await {
                     Ok(entry) => entry,
                     Err(_elapsed) => {
                         self.flush(|pending, now| pending.due <= now).await;

@@ -21,7 +21,7 @@ mod sender;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
@@ -72,7 +72,7 @@ impl ExportStage {
         queue.close();
         let mut workers = self.workers.lock().await;
         let drained = async { while workers.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(deadline.into(), drained).await.is_err() {
+        if tokio::time::timeout_at(deadline, drained).await.is_err() {
             // Dropping the tasks drops the attempts that are in flight; what they held is lost.
             workers.abort_all();
             while workers.join_next().await.is_some() {}

@@ -148,7 +148,7 @@ impl Queue {
             Err(tokio::sync::TryAcquireError::NoPermits) => {}
         }
         let acquired = Arc::clone(&self.room).acquire_many_owned(units);
-        match tokio::time::timeout_at(wait_deadline(batch).into(), acquired).await {
+        match tokio::time::timeout_at(wait_deadline(batch), acquired).await {
             Ok(Ok(room)) => Ok(room),
             Ok(Err(_closed)) => Err(ConsumeError::stopping()),
             Err(_elapsed) => Err(ConsumeError::unavailable("sending queue is full")),

@@ -1,6 +1,7 @@
 //! The waits between attempts: exponential, jittered, bounded.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use super::config::RetryConfig;
 

@@ -21,6 +21,7 @@ pub struct Plan {
     pub(super) exporters: BTreeMap<ComponentId, Planned<LoadedExporter>>,
     pub(super) extensions: BTreeMap<ComponentId, Planned<LoadedExtension>>,
     pub(super) pipelines: Vec<PlannedPipeline>,
+    listeners: Vec<PlannedListener>,
 }
 
 /// A component and where it is written.
@@ -71,6 +72,7 @@ impl Plan {
             exporters: planner.load(Kind::Exporter, &sections.exporters, Registry::load_exporter),
             extensions: planner.load(Kind::Extension, &sections.extensions, Registry::load_extension),
             pipelines,
+            listeners: Vec::new(),
         };
         let (used_receivers, used_exporters) = plan.used();
         for (id, planned) in plan.receivers.iter().filter(|(id, _)| used_receivers.contains(id)) {
@@ -102,7 +104,28 @@ impl Plan {
                 diagnostics,
             );
         }
-        plan.keep_enabled_extensions(&enabled)
+        let mut plan = plan.keep_enabled_extensions(&enabled);
+        plan.listeners = listeners;
+        plan
+    }
+
+    /// Every socket that will be bound, those given to [`Self::read`] included.
+    pub fn listeners(&self) -> &[PlannedListener] {
+        &self.listeners
+    }
+
+    /// The receivers that some pipeline takes data from.
+    pub fn receivers(&self) -> impl Iterator<Item = &ComponentId> {
+        self.receivers
+            .keys()
+            .filter(|id| self.pipelines.iter().any(|pipeline| pipeline.receivers.contains(id)))
+    }
+
+    /// The signals that some pipeline handles.
+    pub fn signals(&self) -> impl Iterator<Item = Signal> {
+        Signal::ALL
+            .into_iter()
+            .filter(|signal| self.pipelines.iter().any(|pipeline| pipeline.signal == *signal))
     }
 
     fn used(&self) -> (Vec<&ComponentId>, Vec<&ComponentId>) {

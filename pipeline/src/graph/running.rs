@@ -2,7 +2,8 @@
 
 use std::panic::AssertUnwindSafe;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::join_all;
@@ -139,7 +140,7 @@ impl Graph {
         }
         for receiver in &mut self.receivers {
             let Some(mut task) = receiver.task.take() else { continue };
-            if tokio::time::timeout_at(deadline.into(), &mut task).await.is_err() {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
                 warn!(receiver = %receiver.id, "still busy at its shutdown deadline; its clients get no answer");
                 task.abort();
             }
@@ -153,7 +154,7 @@ impl Graph {
         for extension in &mut self.extensions {
             extension.drain.cancel();
             let Some(mut task) = extension.task.take() else { continue };
-            if tokio::time::timeout_at(deadline.into(), &mut task).await.is_err() {
+            if tokio::time::timeout_at(deadline, &mut task).await.is_err() {
                 task.abort();
             }
         }

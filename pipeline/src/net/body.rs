@@ -29,7 +29,21 @@ impl fmt::Display for BodyError {
 const MAX_RESERVED: usize = 1 << 20;
 
 /// Reads a body of at most `limit` bytes.
-pub async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, BodyError>
+pub async fn read<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+where
+    B: Body + Unpin,
+    B::Error: fmt::Display,
+{
+    read_announced(body, limit, |_| None).await
+}
+
+/// Reads a body of at most `limit` bytes whose first bytes say how long it will be, so that it is read
+/// into an allocation of the right size.
+pub async fn read_announced<B>(
+    mut body: B,
+    limit: usize,
+    announced_by: impl Fn(&[u8]) -> Option<usize>,
+) -> Result<Bytes, BodyError>
 where
     B: Body + Unpin,
     B::Error: fmt::Display,
@@ -44,6 +58,14 @@ where
         let Ok(mut data) = frame.into_data() else { continue };
         if collected.len() + data.remaining() > limit {
             return Err(BodyError::TooLarge(limit));
+        }
+        if collected.is_empty()
+            && let Some(length) = announced_by(data.chunk())
+        {
+            if length > limit {
+                return Err(BodyError::TooLarge(limit));
+            }
+            collected.reserve(length.min(MAX_RESERVED));
         }
         while data.has_remaining() {
             let chunk = data.chunk();

@@ -18,7 +18,7 @@ mod shard;
 mod tests;
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use tokio::time::Instant;
 
 use async_trait::async_trait;
 use hashbrown::HashMap;

@@ -1,7 +1,8 @@
 //! One batch in the making: requests that may be joined, and the task that sends them.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+use tokio::time::Instant;
 
 use spindle_pipeline::component::{BuildContext, Consumer, wait_deadline};
 use spindle_pipeline::error::{ConsumeError, Retry};
@@ -149,7 +150,7 @@ impl Shard {
             if self.try_add(&batch)? {
                 return Ok(());
             }
-            if tokio::time::timeout_at(deadline.into(), room).await.is_err() {
+            if tokio::time::timeout_at(deadline, room).await.is_err() {
                 return Err(ConsumeError::unavailable(
                     "the batch processor is full: the next stage takes nothing",
                 ));
@@ -198,7 +199,7 @@ impl Shard {
                 Some(due) if due > Instant::now() => {
                     tokio::select! {
                         () = ready => {}
-                        () = tokio::time::sleep_until(due.into()) => {}
+                        () = tokio::time::sleep_until(due) => {}
                     }
                 }
                 Some(_) => self.send().await,

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
+use tokio::time::Instant;
 
 use bytes::{Buf, Bytes};
 use http::header::CONTENT_TYPE;
@@ -107,12 +107,12 @@ impl Inner {
         headers: &HeaderMap,
         incoming: Incoming,
     ) -> Result<(Encoding, Bytes), ConsumeError> {
-        let body =
-            body::read(incoming, self.max_message + grpc::FRAME).await.map_err(|error| match error {
-                BodyError::TooLarge(_) => self.too_large(),
-                BodyError::Broken(_) => ConsumeError::new(Code::Cancelled, error.to_string()),
-            })?;
-        // What a frame announces is checked before it is believed: the rest may never come.
+        let limit = self.max_message + grpc::FRAME;
+        let body = body::read_announced(incoming, limit, grpc::announced_length).await;
+        let body = body.map_err(|error| match error {
+            BodyError::TooLarge(_) => self.too_large(),
+            BodyError::Broken(_) => ConsumeError::new(Code::Cancelled, error.to_string()),
+        })?;
         let framed = grpc::unframe(&body).map_err(ConsumeError::invalid)?;
         let encoding = if framed.is_compressed { compression(headers)? } else { Encoding::Identity };
         let mut message = body;

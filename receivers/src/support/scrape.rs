@@ -8,7 +8,8 @@
 //! * Readings cross over by a channel, as raw values. Names are given on this side, on the way out.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tokio::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use spindle_pipeline::Batch;
@@ -66,7 +67,7 @@ pub async fn run<S: Source>(
     let worker = Worker::start(source, settings.thread)?;
     let counters = Counters::new(telemetry, &settings.id);
     let mut watch = Watch::new(&settings, &context);
-    let start = tokio::time::Instant::now() + settings.initial_delay;
+    let start = Instant::now() + settings.initial_delay;
     let mut ticks = tokio::time::interval_at(start, settings.interval);
     // A tick that was missed is not made up for; the next one is where it always was.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);

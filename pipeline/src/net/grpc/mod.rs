@@ -58,6 +58,12 @@ pub fn unframe(body: &[u8]) -> Result<Framed<'_>, &'static str> {
     }
 }
 
+/// How long a body will be, by the frame it starts with.
+pub fn announced_length(start: &[u8]) -> Option<usize> {
+    let (&[_, a, b, c, d], _) = start.split_first_chunk::<FRAME>()?;
+    Some(u32::from_be_bytes([a, b, c, d]) as usize + FRAME)
+}
+
 /// `google.rpc.Status`, the body of an OTLP/HTTP error as well.
 #[derive(Clone, PartialEq, Message)]
 pub struct RpcStatus {

@@ -1,0 +1,191 @@
+//! The configuration of `spindle` without any: everything this machine says, into the run folder, and to
+//! a Jaeger and a Prometheus if they are named.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use spindle_config::source::Source;
+use spindle_config::types::ClientUrl;
+use spindle_pipeline::run::{RUN_ID_VARIABLE, generate_id};
+
+use crate::cli::{Failure, Options};
+use crate::run_section::folder_path;
+
+/// Where the run folders lie, below the working directory.
+pub const DIRECTORY: &str = "spindle-runs";
+/// What errors call this configuration.
+const NAME: &str = "embedded configuration";
+/// Ports of ours that a back end's address must not be.
+const OWN_PORTS: [u16; 2] = [4317, 4318];
+
+/// The embedded configuration as a source.
+pub fn source(options: &Options) -> Result<Source, Failure> {
+    let id =
+        std::env::var(RUN_ID_VARIABLE).ok().filter(|id| !id.trim().is_empty()).unwrap_or_else(generate_id);
+    let mut exporters = Exporters::default();
+    if let Some(jaeger) = &options.jaeger {
+        exporters.add_jaeger(jaeger)?;
+    }
+    if let Some(prometheus) = &options.prometheus {
+        exporters.add_prometheus(prometheus)?;
+    }
+    Ok(Source::Embedded { name: NAME, text: yaml(id.trim(), &exporters) })
+}
+
+#[derive(Default)]
+struct Exporters {
+    blocks: String,
+    traces: &'static str,
+    metrics: &'static str,
+}
+
+impl Exporters {
+    fn add_jaeger(&mut self, jaeger: &str) -> Result<(), Failure> {
+        let url = parse("--jaeger", jaeger)?;
+        let is_local = matches!(url.host.as_str(), "localhost" | "127.0.0.1" | "::1");
+        let port = url.port.unwrap_or(4317);
+        if is_local && OWN_PORTS.contains(&port) {
+            return Err(usage(&format!(
+                "--jaeger {jaeger} is where this agent itself listens; let Jaeger take OTLP/gRPC on another port, for example 14317"
+            )));
+        }
+        if port == 16686 {
+            return Err(usage(&format!(
+                "--jaeger {jaeger} is Jaeger's page; its OTLP/gRPC has another port, usually 4317"
+            )));
+        }
+        let insecure = url.scheme.as_deref() != Some("https");
+        let host = if url.host.contains(':') { format!("[{}]", url.host) } else { url.host };
+        // Writing to a string cannot fail.
+        let _ = write!(
+            self.blocks,
+            "  otlp_grpc/jaeger:\n    endpoint: \"{host}:{port}\"\n    tls:\n      insecure: {insecure}\n"
+        );
+        self.traces = ", otlp_grpc/jaeger";
+        Ok(())
+    }
+
+    fn add_prometheus(&mut self, prometheus: &str) -> Result<(), Failure> {
+        let url = parse("--prometheus", prometheus)?;
+        let scheme = url.scheme.clone().unwrap_or_else(|| "http".to_owned());
+        let path = if matches!(url.path.as_str(), "" | "/") { "/api/v1/write" } else { url.path.as_str() };
+        let user = url.userinfo.as_ref().map(|user| format!("{}@", user.expose())).unwrap_or_default();
+        let _ = write!(
+            self.blocks,
+            "  prometheus_remote_write:\n    endpoint: \"{scheme}://{user}{}{path}\"\n",
+            url.authority()
+        );
+        self.metrics = ", prometheus_remote_write";
+        Ok(())
+    }
+}
+
+fn parse(flag: &str, text: &str) -> Result<ClientUrl, Failure> {
+    if text.contains(['"', '\\', '\n']) {
+        return Err(usage(&format!("{flag}: this is no URL")));
+    }
+    ClientUrl::parse(text).map_err(|message| usage(&format!("{flag}: {message}")))
+}
+
+fn usage(message: &str) -> Failure {
+    Failure::Usage(format!("error: {message}"))
+}
+
+fn yaml(id: &str, exporters: &Exporters) -> String {
+    let folder = folder_path(Path::new(DIRECTORY), id);
+    let folder = folder.display();
+    let Exporters { blocks, traces, metrics } = exporters;
+    format!(
+        "run:
+  id: {id:?}
+  directory: {DIRECTORY}
+receivers:
+  otlp:
+    protocols:
+      grpc:
+      http:
+  host_metrics:
+    collection_interval: 10s
+    scrapers:
+      cpu:
+      memory:
+      load:
+      disk:
+      filesystem:
+      network:
+      paging:
+      processes:
+  nvml:
+    collection_interval: 10s
+processors:
+  memory_limiter:
+    check_interval: 1s
+    limit_percentage: 50
+    spike_limit_percentage: 10
+  batch:
+exporters:
+  file/traces:
+    path: \"{folder}/traces.jsonl\"
+    rotation:
+      max_megabytes: 100
+      max_backups: 5
+  file/metrics:
+    path: \"{folder}/metrics.jsonl\"
+    rotation:
+      max_megabytes: 100
+      max_backups: 5
+  file/logs:
+    path: \"{folder}/logs.jsonl\"
+    rotation:
+      max_megabytes: 100
+      max_backups: 5
+{blocks}extensions:
+  health_check:
+service:
+  extensions: [health_check]
+  pipelines:
+    traces:
+      receivers: [otlp]
+      processors: [memory_limiter, batch]
+      exporters: [file/traces{traces}]
+    metrics:
+      receivers: [otlp, host_metrics, nvml]
+      processors: [memory_limiter, batch]
+      exporters: [file/metrics{metrics}]
+    logs:
+      receivers: [otlp]
+      processors: [memory_limiter, batch]
+      exporters: [file/logs]
+"
+    )
+}
+
+/// What is printed when the embedded configuration runs: where everything is, and what to set.
+pub fn banner(options: &Options, id: &str, folder: &Path) -> String {
+    let mut text = format!(
+        "spindle {version}, run {id}
+  receives  OTLP/gRPC on localhost:4317, OTLP/HTTP on http://localhost:4318
+            in a client: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 (or :4318 for http/protobuf)
+  reads     this host's and its GPUs' metrics every 10 s
+  writes    {folder}: traces.jsonl, metrics.jsonl, logs.jsonl
+",
+        version = env!("CARGO_PKG_VERSION"),
+        folder = folder.display(),
+    );
+    let also: Vec<String> = [("Jaeger", &options.jaeger), ("Prometheus", &options.prometheus)]
+        .into_iter()
+        .filter_map(|(name, url)| {
+            url.as_ref().map(|url| format!("{name} at {}", spindle_config::secret::redact_urls(url)))
+        })
+        .collect();
+    if also.is_empty() {
+        text.push_str(
+            "            and to nobody else; --jaeger URL and --prometheus URL send it there as well\n",
+        );
+    } else {
+        let _ = writeln!(text, "            and to {}", also.join(" and "));
+    }
+    text.push_str("  tells     http://localhost:13133/status, http://localhost:8888/metrics\n");
+    text.push_str("  ends      with Ctrl-C; your own configuration: spindle --config FILE, this one: spindle print-config\n");
+    text
+}

@@ -1,0 +1,17 @@
+//! The harness of the end-to-end tests: the built binary, real back ends and real clients, on free
+//! loopback ports.
+//!
+//! Everything a test starts ends with it: processes are killed when their handle is dropped. Tests wait
+//! for conditions ([`wait::until`]), never for time to pass. A peer that is missing is a failure that
+//! says how to install it, never a skip.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+pub mod agent;
+pub mod client;
+pub mod jaeger;
+pub mod peers;
+pub mod ports;
+pub mod process;
+pub mod prometheus;
+pub mod wait;

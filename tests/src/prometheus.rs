@@ -1,0 +1,114 @@
+//! A real Prometheus that takes remote write, and its query API.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::process::Process;
+use crate::{client, peers, ports, wait};
+
+/// A running Prometheus.
+pub struct Prometheus {
+    process: Process,
+    port: u16,
+    _folder: TempDir,
+}
+
+/// A series with its last value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// All labels, `__name__` included.
+    pub labels: BTreeMap<String, String>,
+    /// The value, as Prometheus writes it; empty for native histograms.
+    pub value: String,
+    /// A native histogram, as Prometheus writes it.
+    pub histogram: Option<Value>,
+}
+
+impl Prometheus {
+    /// Starts one on a free port and waits until it is ready.
+    pub async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = ports::free();
+        let config = folder.path().join("prometheus.yml");
+        std::fs::write(&config, "global: {scrape_interval: 1s}\n").unwrap();
+        let mut command = Command::new(peers::file("prometheus"));
+        command
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args([
+                "--web.enable-remote-write-receiver",
+                "--enable-feature=native-histograms,exemplar-storage",
+            ]);
+        let prometheus = Self { process: Process::start("prometheus", command), port, _folder: folder };
+        let ready = format!("{}/-/ready", prometheus.url());
+        wait::until("Prometheus", || async {
+            client::get(&ready).await.context(prometheus.process.output())
+        })
+        .await;
+        prometheus
+    }
+
+    /// Its base URL.
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// The result of an instant query.
+    pub async fn query(&self, expression: &str) -> Result<Vec<Series>> {
+        let url = format!("{}/api/v1/query?query={}", self.url(), client::escape(expression));
+        let answer = client::get_json(&url).await?;
+        let result = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        Ok(result.iter().map(Series::read).collect())
+    }
+
+    /// Waits until a query has a result and returns it.
+    pub async fn wait_for(&self, expression: &str) -> Vec<Series> {
+        wait::until(&format!("{expression} in Prometheus"), || async {
+            let result = self.query(expression).await?;
+            if result.is_empty() { Err(anyhow::anyhow!("no series")) } else { Ok(result) }
+        })
+        .await
+    }
+
+    /// All samples of all series that a selector matches, in a window up to now: `selector[24h]`.
+    pub async fn samples(
+        &self,
+        selector: &str,
+    ) -> Result<Vec<(BTreeMap<String, String>, Vec<(f64, String)>)>> {
+        let url =
+            format!("{}/api/v1/query?query={}", self.url(), client::escape(&format!("{selector}[24h]")));
+        let answer = client::get_json(&url).await?;
+        let result = answer["data"]["result"].as_array().cloned().unwrap_or_default();
+        Ok(result
+            .iter()
+            .map(|series| {
+                let values = series["values"].as_array().cloned().unwrap_or_default();
+                let samples = values
+                    .iter()
+                    .map(|pair| (pair[0].as_f64().unwrap(), pair[1].as_str().unwrap().to_owned()))
+                    .collect();
+                (labels(series), samples)
+            })
+            .collect())
+    }
+}
+
+fn labels(series: &Value) -> BTreeMap<String, String> {
+    let labels = series["metric"].as_object().cloned().unwrap_or_default();
+    labels.into_iter().map(|(name, value)| (name, value.as_str().unwrap_or("").to_owned())).collect()
+}
+
+impl Series {
+    fn read(series: &Value) -> Self {
+        Self {
+            labels: labels(series),
+            value: series["value"][1].as_str().unwrap_or("").to_owned(),
+            histogram: series.get("histogram").map(|pair| pair[1].clone()),
+        }
+    }
+}

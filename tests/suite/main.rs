@@ -1,0 +1,5 @@
+//! The built binary against real clients and real back ends. `tests/run.sh` prepares and runs it all.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
+
+mod traces;
