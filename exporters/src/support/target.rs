@@ -135,10 +135,13 @@ impl Address {
                 }
             }
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-            .await
-            .unwrap_or_else(|_elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")))
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_elapsed| Err(timed_out()))
     }
+}
+
+/// What Go says of a connection that takes too long.
+pub(crate) fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
 }
 
 impl AsyncRead for Stream {

@@ -25,8 +25,14 @@ use tonic::Status;
 use tracing::debug;
 
 use super::{CallBody, Pings};
-use crate::support::target::{Address, Host, PATIENCE, TlsTarget};
+use crate::support::http::chain;
+use crate::support::target::{Address, CONNECT_TIMEOUT, Host, PATIENCE, TlsTarget, timed_out};
 
+/// How many streams there may be before the server has said how many it takes: a number that no server says,
+/// so that it shows whether one has spoken.
+const UNTIL_SETTINGS: usize = 99_991;
+/// How rarely it is looked whether the server has spoken.
+const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long an address is waited for before the next is tried as well (RFC 8305, section 5).
 const HEAD_START: Duration = Duration::from_millis(250);
 /// The first wait before missing addresses are tried again, by gRPC's connection back-off.
@@ -269,7 +275,8 @@ impl Pool {
     }
 
     async fn connect_to(self: Arc<Self>, address: Address) -> Result<Connection, String> {
-        match self.handshake(&address).await {
+        let handshake = tokio::time::timeout(CONNECT_TIMEOUT, self.handshake(&address));
+        match handshake.await.unwrap_or_else(|_elapsed| Err(timed_out())) {
             Ok(connection) => Ok(connection),
             Err(error) => {
                 debug!(address = %address, error = %error, "cannot connect");
@@ -280,18 +287,31 @@ impl Pool {
         }
     }
 
+    /// Connects and waits for the server to speak: whoever takes connections and says nothing is no server.
     async fn handshake(&self, address: &Address) -> std::io::Result<Connection> {
         let stream = address.connect(self.tls.as_ref()).await?;
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
+            .initial_max_send_streams(UNTIL_SETTINGS)
             .keep_alive_interval(self.pings.interval)
             .keep_alive_while_idle(self.pings.while_idle);
         if !self.pings.timeout.is_zero() {
             builder.keep_alive_timeout(self.pings.timeout);
         }
-        let (sender, driver) =
+        let (sender, mut driver) =
             builder.handshake(TokioIo::new(stream)).await.map_err(std::io::Error::other)?;
+        // The settings come to another task and wake nobody here.
+        let mut pause = Duration::from_millis(1);
+        while driver.current_max_send_streams() == UNTIL_SETTINGS {
+            tokio::select! {
+                ended = &mut driver => {
+                    let reason = ended.err().map_or("the server closed it".to_owned(), |error| chain(&error));
+                    return Err(std::io::Error::other(reason));
+                }
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            }
+        }
         let name = address.clone();
         tokio::spawn(async move {
             if let Err(error) = driver.await {
