@@ -116,10 +116,10 @@ impl Endpoint {
     }
 
     pub(super) fn authority(&self) -> String {
-        match &self.host {
-            Host::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            Host::Tcp(host, port) => format!("{host}:{port}"),
-            _ => "localhost".to_owned(),
+        match self.host.name() {
+            Some((host, port)) if host.contains(':') => format!("[{host}]:{port}"),
+            Some((host, port)) => format!("{host}:{port}"),
+            None => "localhost".to_owned(),
         }
     }
 

@@ -26,7 +26,7 @@ use config::Endpoint;
 
 use crate::support::compression::BodyCompression;
 use crate::support::grpc::GrpcClient;
-use crate::support::target::{Host, TlsTarget};
+use crate::support::target::TlsTarget;
 use crate::support::{answer, headers};
 
 /// The type `otlp_grpc`.
@@ -77,12 +77,11 @@ impl ExporterFactory for OtlpGrpc {
 fn tls_target(config: &Config, endpoint: &Endpoint) -> Result<TlsTarget, BuildError> {
     let mut client = tls::client(&config.tls, "tls")?;
     client.alpn_protocols = vec![b"h2".to_vec()];
-    let name = match (config.tls.server_name_override.as_str(), &endpoint.host) {
-        ("", Host::Tcp(host, _)) => host.clone(),
-        ("", _) => "localhost".to_owned(),
-        (name, _) => name.to_owned(),
+    let name = match config.tls.server_name_override.as_str() {
+        "" => endpoint.host.name().map_or("localhost", |(host, _)| host),
+        name => name,
     };
-    TlsTarget::new(client, &name).map_err(|message| BuildError::new("tls::server_name_override", message))
+    TlsTarget::new(client, name).map_err(|message| BuildError::new("tls::server_name_override", message))
 }
 
 /// The headers of every call. Those of the protocol cannot be configured: ours stand.

@@ -559,6 +559,6 @@ fn endpoints_are_read_as_the_collector_reads_them() {
     for (text, authority, uses_tls) in cases {
         let endpoint = Endpoint::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"));
         assert_eq!(endpoint.authority(), authority, "{text}");
-        assert_eq!(endpoint.uses_tls(&Default::default()), uses_tls, "{text}");
+        assert_eq!(endpoint.uses_tls(&spindle_config::types::ClientTls::default()), uses_tls, "{text}");
     }
 }

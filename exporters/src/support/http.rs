@@ -201,7 +201,7 @@ impl HttpClient {
             parts.uri = uri;
             parts.headers.entry(AUTHORIZATION).or_insert(authorization);
         }
-        let shown = parts.uri.clone();
+        let shown = shown(&parts.uri);
         let mut request = Request::from_parts(parts, Full::new(body));
         let mut waiting =
             Waiting { connection: Some(capture_connection(&mut request)), since: Instant::now() };
@@ -296,6 +296,15 @@ pub fn without_userinfo(uri: &Uri) -> Option<(Uri, HeaderValue)> {
     Some((Uri::from_parts(parts).ok()?, authorization))
 }
 
+/// A URL as it may be shown: without user, password and query, which carry secrets.
+pub fn shown(uri: &Uri) -> String {
+    let host = uri.authority().map_or("", |authority| {
+        let authority = authority.as_str();
+        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    });
+    format!("{}://{host}{}", uri.scheme_str().unwrap_or("http"), uri.path())
+}
+
 /// An error with its causes: hyper says "client error (Connect)" and keeps the reason to itself.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -311,12 +320,11 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 /// The `Retry-After` of an answer: seconds, or a date. At most a day.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let delay = match text.parse::<u64>() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let date = httpdate::parse_http_date(text).ok()?;
-            date.duration_since(SystemTime::now()).unwrap_or_default()
-        }
+    let delay = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?;
+        date.duration_since(SystemTime::now()).unwrap_or_default()
     };
     Some(delay.min(MAX_RETRY_AFTER))
 }

@@ -36,6 +36,11 @@ pub enum Host {
 }
 
 impl Host {
+    /// The name and the port, if it has them.
+    pub fn name(&self) -> Option<(&str, u16)> {
+        if let Self::Tcp(name, port) = self { Some((name, *port)) } else { None }
+    }
+
     /// The addresses behind the name, at least one.
     pub async fn resolve(&self) -> io::Result<Vec<Address>> {
         match self {

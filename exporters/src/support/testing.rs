@@ -65,21 +65,25 @@ pub(crate) enum Reply {
 
 /// A body in pieces: data, trailers, or an end that is none.
 #[derive(Default)]
-pub(crate) struct Frames(VecDeque<Result<Frame<Bytes>, io::Error>>);
+pub(crate) struct Frames {
+    frames: VecDeque<Frame<Bytes>>,
+    /// What came before must have gone out when it breaks.
+    breaks_after: Option<Pin<Box<tokio::time::Sleep>>>,
+}
 
 impl Frames {
     pub(crate) fn of(data: impl Into<Bytes>) -> Self {
-        Self(VecDeque::from([Ok(Frame::data(data.into()))]))
+        Self { frames: VecDeque::from([Frame::data(data.into())]), breaks_after: None }
     }
 
     pub(crate) fn then(mut self, trailers: HeaderMap) -> Self {
-        self.0.push_back(Ok(Frame::trailers(trailers)));
+        self.frames.push_back(Frame::trailers(trailers));
         self
     }
 
-    pub(crate) fn then_break(mut self) -> Self {
-        self.0.push_back(Err(io::Error::other("broken by the script")));
-        self
+    pub(crate) fn then_break(self) -> Self {
+        let pause = tokio::time::sleep(Duration::from_millis(50));
+        Self { breaks_after: Some(Box::pin(pause)), ..self }
     }
 }
 
@@ -89,9 +93,17 @@ impl Body for Frames {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _context: &mut Context<'_>,
+        context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(self.0.pop_front())
+        if let Some(frame) = self.frames.pop_front() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
+        match &mut self.breaks_after {
+            None => Poll::Ready(None),
+            Some(pause) => {
+                pause.as_mut().poll(context).map(|()| Some(Err(io::Error::other("broken by the script"))))
+            }
+        }
     }
 }
 

@@ -38,7 +38,7 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// The first wait before missing addresses are tried again, by gRPC's connection back-off.
 const FIRST_REPAIR: Duration = Duration::from_secs(1);
 /// The longest such wait.
-const LAST_REPAIR: Duration = Duration::from_secs(120);
+const LAST_REPAIR: Duration = Duration::from_mins(2);
 
 /// A connection; clones share it.
 #[derive(Clone)]
