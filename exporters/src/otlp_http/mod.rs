@@ -16,8 +16,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION};
-use http::{HeaderMap, Request, Response, Uri};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, LOCATION};
+use http::{HeaderMap, Request, Response};
 use spindle_pipeline::component::{BuildContext, Exported, Exporter, ExporterFactory, Factory, Stability};
 use spindle_pipeline::error::{BuildError, Code, ExportError};
 use spindle_pipeline::export::ExportSettings;
@@ -28,7 +28,7 @@ pub use config::{Config, PayloadEncoding};
 
 use crate::support::answer;
 use crate::support::compression::{BodyCompression, beside_the_loop};
-use crate::support::http::{HttpClient, answer_error, shown};
+use crate::support::http::{HttpClient, Target, answer_error, shown};
 
 /// The type `otlp_http`.
 pub struct OtlpHttp;
@@ -54,7 +54,7 @@ impl ExporterFactory for OtlpHttp {
         let mut targets = [None, None, None];
         for signal in context.signals.iter() {
             let url = config.url(signal).map_err(|message| BuildError::new("", message))?;
-            targets[signal.index()] = Some(Target::parse(&url)?);
+            targets[signal.index()] = Some(Target::parse("endpoint", &url)?);
         }
         let (compression, encoding) = (config.body_compression(), config.payload_encoding());
         let mut headers = HeaderMap::new();
@@ -65,6 +65,7 @@ impl ExporterFactory for OtlpHttp {
         Ok(Arc::new(OtlpHttpExporter {
             targets,
             headers,
+            is_authorized: config.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")),
             encoding,
             compression,
             client: HttpClient::new(&config.client(), &[], context)?,
@@ -72,23 +73,11 @@ impl ExporterFactory for OtlpHttp {
     }
 }
 
-/// A URL, and how it may be shown.
-struct Target {
-    uri: Uri,
-    shown: String,
-}
-
-impl Target {
-    fn parse(url: &str) -> Result<Self, BuildError> {
-        let uri: Uri =
-            url.parse().map_err(|_| BuildError::new("endpoint", "endpoint must be a valid URL"))?;
-        Ok(Self { shown: shown(&uri), uri })
-    }
-}
-
 struct OtlpHttpExporter {
     targets: [Option<Target>; 3],
     headers: HeaderMap,
+    /// The configured headers hold an authorization, which counts before the one of a URL.
+    is_authorized: bool,
     encoding: PayloadEncoding,
     compression: BodyCompression,
     client: HttpClient,
@@ -123,6 +112,9 @@ impl Exporter for OtlpHttpExporter {
         *request.method_mut() = http::Method::POST;
         *request.uri_mut() = target.uri.clone();
         *request.headers_mut() = self.headers.clone();
+        if let Some(authorization) = target.authorization.as_ref().filter(|_| !self.is_authorized) {
+            request.headers_mut().insert(AUTHORIZATION, authorization.clone());
+        }
         let response = self.client.post(request).await?;
         if response.status().is_success() { accepted(&response) } else { Err(refused(target, &response)) }
     }
@@ -144,7 +136,7 @@ fn refused(target: &Target, response: &Response<Bytes>) -> ExportError {
     let status = response.status();
     let mut text = format!(
         "error exporting items, request to {} responded with HTTP Status Code {}",
-        target.shown,
+        shown(&target.uri),
         status.as_u16()
     );
     let message = answer::refusal(content_type(response), response.body());

@@ -209,7 +209,7 @@ async fn a_partial_success_is_a_success_with_a_remark() {
     ];
     for (reply, rejected_items, message) in cases {
         let exported = answered(reply).await.expect("taken");
-        assert_eq!(exported, Exported { rejected_items, message: message.to_owned() });
+        assert_eq!((exported.rejected_items, exported.message.as_str()), (rejected_items, message));
     }
 }
 
@@ -245,6 +245,16 @@ async fn credentials_of_the_url_are_sent_and_not_told() {
     assert_eq!(backend.last().header("authorization"), "Basic dXNlcjpodW50ZXIy");
     assert_eq!(backend.last().uri.to_string(), "/x/v1/traces");
     assert!(!error.to_string().contains("hunter2"), "{error}");
+}
+
+/// Who writes an authorization of their own means that one.
+#[tokio::test]
+async fn a_configured_authorization_counts_before_the_urls() {
+    let backend = Backend::start(|_, _| fine()).await;
+    let address = backend.address;
+    let yaml = format!("{{endpoint: \"http://u:p@{address}\", headers: {{authorization: Bearer x}}}}");
+    exporter(&yaml).export(&spans(1)).await.expect("taken");
+    assert_eq!(backend.last().header("authorization"), "Bearer x");
 }
 
 /// TLS with a client certificate, over HTTP/2, end to end.

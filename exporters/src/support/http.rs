@@ -5,7 +5,7 @@
 //!   [`retry_after`] and [`status_error`] for what they have in common.
 //! * A call that is given up after waiting for an answer in vain closes its connection to further calls: the
 //!   other end may be gone.
-//! * User and password of a URL become an `Authorization` header and appear nowhere else.
+//! * User and password of a URL become an `Authorization` header ([`Target`]) and appear nowhere else.
 //! * Redirects are not followed, and proxies are not used.
 
 #[cfg(test)]
@@ -15,8 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::uri::Authority;
+use http::header::{HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -181,8 +180,7 @@ impl HttpClient {
         Ok(Self { client: builder.build(connector), headers, slots })
     }
 
-    /// Makes one call. The URL may carry user and password, which become an `Authorization` header unless
-    /// there is one. Headers of the request count before configured ones.
+    /// Makes one call. Configured headers are added where the request has none of that name.
     ///
     /// The body of the answer ends after 64 KiB, or where the connection broke: its status is what counts.
     pub async fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ExportError> {
@@ -196,10 +194,6 @@ impl HttpClient {
             if !parts.headers.contains_key(name) {
                 parts.headers.insert(name, value.clone());
             }
-        }
-        if let Some((uri, authorization)) = without_userinfo(&parts.uri) {
-            parts.uri = uri;
-            parts.headers.entry(AUTHORIZATION).or_insert(authorization);
         }
         let shown = shown(&parts.uri);
         let mut request = Request::from_parts(parts, Full::new(body));
@@ -281,11 +275,33 @@ fn most_idle(keys: &HttpClientKeys) -> usize {
     limit(keys.max_idle_conns).min(limit(keys.max_idle_conns_per_host))
 }
 
-/// A URL without its user and password, and these as a header; `None` if it has none.
-pub fn without_userinfo(uri: &Uri) -> Option<(Uri, HeaderValue)> {
-    let (userinfo, host) = uri.authority()?.as_str().rsplit_once('@')?;
-    let mut parts = uri.clone().into_parts();
-    parts.authority = Some(host.parse::<Authority>().ok()?);
+/// Where requests go: a URL without user and password, and the header that these make.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The URL.
+    pub uri: Uri,
+    /// `Authorization`, if the URL names a user.
+    pub authorization: Option<HeaderValue>,
+}
+
+impl Target {
+    /// Reads the URL that is written at `key` and was checked by [`check_url`].
+    pub fn parse(key: &str, endpoint: &str) -> Result<Self, BuildError> {
+        let invalid = || BuildError::new(key, format!("{key} must be a valid URL"));
+        let mut parts = endpoint.parse::<Uri>().map_err(|_| invalid())?.into_parts();
+        let mut authorization = None;
+        if let Some((userinfo, host)) =
+            parts.authority.as_ref().and_then(|authority| authority.as_str().rsplit_once('@'))
+        {
+            authorization = basic_authorization(userinfo);
+            parts.authority = Some(host.parse().map_err(|_| invalid())?);
+        }
+        Ok(Self { uri: Uri::from_parts(parts).map_err(|_| invalid())?, authorization })
+    }
+}
+
+/// The header for `user:password` as a URL has it, percent-encoded.
+fn basic_authorization(userinfo: &str) -> Option<HeaderValue> {
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let mut plain: Vec<u8> = percent_decode_str(user).collect();
     plain.push(b':');
@@ -293,15 +309,12 @@ pub fn without_userinfo(uri: &Uri) -> Option<(Uri, HeaderValue)> {
     let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
     let mut authorization = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
     authorization.set_sensitive(true);
-    Some((Uri::from_parts(parts).ok()?, authorization))
+    Some(authorization)
 }
 
-/// A URL as it may be shown: without user, password and query, which carry secrets.
+/// A URL as it may be shown: without its query, which may carry secrets.
 pub fn shown(uri: &Uri) -> String {
-    let host = uri.authority().map_or("", |authority| {
-        let authority = authority.as_str();
-        authority.rsplit_once('@').map_or(authority, |(_, host)| host)
-    });
+    let host = uri.authority().map_or("", http::uri::Authority::as_str);
     format!("{}://{host}{}", uri.scheme_str().unwrap_or("http"), uri.path())
 }
 
