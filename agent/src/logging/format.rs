@@ -1,5 +1,6 @@
 //! One line of the log.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use jiff::Timestamp;
@@ -18,6 +19,8 @@ pub struct Line {
     pub fields: Map<String, Value>,
     /// How often it was not written before.
     pub repeated: u64,
+    /// The message is a text of several lines, which stay lines and are never thinned.
+    pub is_text: bool,
 }
 
 /// Fields that differ between repetitions of one line.
@@ -31,6 +34,7 @@ impl Line {
             message: String::new(),
             fields: Map::new(),
             repeated: 0,
+            is_text: event.metadata().target() == spindle_exporters::debug::TEXT_TARGET,
         };
         event.record(&mut line);
         line
@@ -68,7 +72,12 @@ impl Line {
         } else {
             let fields =
                 if fields.is_empty() { String::new() } else { format!("\t{}", Value::Object(fields)) };
-            format!("{time}\t{}\t{}{fields}", level_name(self.level), self.message.replace('\n', "\\n"))
+            let message = if self.is_text {
+                Cow::Borrowed(self.message.as_str())
+            } else {
+                Cow::Owned(self.message.replace('\n', "\\n"))
+            };
+            format!("{time}\t{}\t{message}{fields}", level_name(self.level))
         };
         spindle_config::secret::redact_urls(&text).into_owned() + "\n"
     }
