@@ -6,6 +6,8 @@
 //!   which never thins texts that differ.)
 //! * The text of a batch ends at 16 MiB. Control characters in it are escaped.
 //! * Nothing here refuses data: an output that cannot be written is a warning.
+//! * With `use_internal_logger` it is the agent's log that prints. It knows these events by their target, this
+//!   module, and leaves them whole and as many as they are.
 
 mod config;
 mod detailed;
@@ -36,9 +38,6 @@ use config::Verbosity;
 use output::Output;
 use sampler::Sampler;
 use text::Text;
-
-/// The target of the events that carry a whole text, whose lines a log must not join or thin.
-pub const TEXT_TARGET: &str = "spindle_exporters::debug::text";
 
 /// The type `debug`.
 pub struct Debug;
@@ -134,7 +133,7 @@ impl DebugExporter {
             }
         }
         if let Some(text) = text {
-            info!(target: TEXT_TARGET, exporter = %id, otelcol.signal = name, "{text}");
+            info!(exporter = %id, otelcol.signal = name, "{text}");
         }
     }
 
@@ -150,7 +149,7 @@ impl DebugExporter {
             output.write(lines.as_bytes())
         });
         if let Ok(Err(error)) = written.await {
-            warn!(exporter = %self.id, error = %error, "cannot write the debug output");
+            warn!(target: "spindle_exporters", exporter = %self.id, error = %error, "cannot write the debug output");
         }
     }
 }

@@ -1,3 +1,5 @@
+use opentelemetry_proto::tonic::metrics::v1::Metric;
+use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use proptest::prelude::*;
 
 use super::*;
@@ -23,126 +25,61 @@ fn items_with_surroundings(signal: Signal, request: &[u8]) -> Vec<Decoded> {
         .collect()
 }
 
-/// The same on objects, for requests without groups that are empty.
+/// The items of each record list, every one alone in a copy of everything around it.
+macro_rules! each_alone {
+    ($request:expr, $groups:ident, $scopes:ident, $records:ident, $variant:ident, $cut:expr) => {{
+        let mut items = Vec::new();
+        for group in &$request.$groups {
+            for scope in &group.$scopes {
+                for record in scope.$records.iter().flat_map($cut) {
+                    let (mut one, mut around, mut alone) = ($request.clone(), group.clone(), scope.clone());
+                    alone.$records = vec![record];
+                    around.$scopes = vec![alone];
+                    one.$groups = vec![around];
+                    items.push(Decoded::$variant(one));
+                }
+            }
+        }
+        items
+    }};
+}
+
+/// The points of a metric, every one alone in a copy of the metric.
+macro_rules! points_alone {
+    ($metric:expr, $data:expr, $variant:ident) => {{
+        let one = |point: &_| {
+            let mut data = $data.clone();
+            data.data_points = vec![Clone::clone(point)];
+            Metric { data: Some(Data::$variant(data)), ..$metric.clone() }
+        };
+        $data.data_points.iter().map(one).collect()
+    }};
+}
+
+fn metrics_alone(metric: &Metric) -> Vec<Metric> {
+    match &metric.data {
+        None => Vec::new(),
+        Some(Data::Gauge(data)) => points_alone!(metric, data, Gauge),
+        Some(Data::Sum(data)) => points_alone!(metric, data, Sum),
+        Some(Data::Histogram(data)) => points_alone!(metric, data, Histogram),
+        Some(Data::ExponentialHistogram(data)) => points_alone!(metric, data, ExponentialHistogram),
+        Some(Data::Summary(data)) => points_alone!(metric, data, Summary),
+    }
+}
+
+/// The same on objects.
 fn items_of_decoded(decoded: &Decoded) -> Vec<Decoded> {
-    use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-    let mut items = Vec::new();
     match decoded {
         Decoded::Traces(request) => {
-            for group in &request.resource_spans {
-                for scope in &group.scope_spans {
-                    for span in &scope.spans {
-                        let scope = opentelemetry_proto::tonic::trace::v1::ScopeSpans {
-                            spans: vec![span.clone()],
-                            ..scope.clone()
-                        };
-                        let group = opentelemetry_proto::tonic::trace::v1::ResourceSpans {
-                            scope_spans: vec![scope],
-                            ..group.clone()
-                        };
-                        items.push(Decoded::Traces(
-                            opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest {
-                                resource_spans: vec![group],
-                            },
-                        ));
-                    }
-                }
-            }
+            each_alone!(request, resource_spans, scope_spans, spans, Traces, |span| [span.clone()])
         }
         Decoded::Logs(request) => {
-            for group in &request.resource_logs {
-                for scope in &group.scope_logs {
-                    for record in &scope.log_records {
-                        let scope = opentelemetry_proto::tonic::logs::v1::ScopeLogs {
-                            log_records: vec![record.clone()],
-                            ..scope.clone()
-                        };
-                        let group = opentelemetry_proto::tonic::logs::v1::ResourceLogs {
-                            scope_logs: vec![scope],
-                            ..group.clone()
-                        };
-                        items.push(Decoded::Logs(
-                            opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest {
-                                resource_logs: vec![group],
-                            },
-                        ));
-                    }
-                }
-            }
+            each_alone!(request, resource_logs, scope_logs, log_records, Logs, |record| [record.clone()])
         }
         Decoded::Metrics(request) => {
-            for group in &request.resource_metrics {
-                for scope in &group.scope_metrics {
-                    for metric in &scope.metrics {
-                        let datas: Vec<Data> = match &metric.data {
-                            None => Vec::new(),
-                            Some(Data::Gauge(data)) => data
-                                .data_points
-                                .iter()
-                                .map(|point| {
-                                    let mut one = data.clone();
-                                    one.data_points = vec![point.clone()];
-                                    Data::Gauge(one)
-                                })
-                                .collect(),
-                            Some(Data::Sum(data)) => data
-                                .data_points
-                                .iter()
-                                .map(|point| {
-                                    let mut one = data.clone();
-                                    one.data_points = vec![point.clone()];
-                                    Data::Sum(one)
-                                })
-                                .collect(),
-                            Some(Data::Histogram(data)) => data
-                                .data_points
-                                .iter()
-                                .map(|point| {
-                                    let mut one = data.clone();
-                                    one.data_points = vec![point.clone()];
-                                    Data::Histogram(one)
-                                })
-                                .collect(),
-                            Some(Data::ExponentialHistogram(data)) => data
-                                .data_points
-                                .iter()
-                                .map(|point| {
-                                    let mut one = data.clone();
-                                    one.data_points = vec![point.clone()];
-                                    Data::ExponentialHistogram(one)
-                                })
-                                .collect(),
-                            Some(Data::Summary(data)) => data
-                                .data_points
-                                .iter()
-                                .map(|point| {
-                                    let mut one = data.clone();
-                                    one.data_points = vec![point.clone()];
-                                    Data::Summary(one)
-                                })
-                                .collect(),
-                        };
-                        for data in datas {
-                            let metric = opentelemetry_proto::tonic::metrics::v1::Metric {
-                                data: Some(data),
-                                ..metric.clone()
-                            };
-                            let scope = opentelemetry_proto::tonic::metrics::v1::ScopeMetrics {
-                                metrics: vec![metric],
-                                ..scope.clone()
-                            };
-                            let group = opentelemetry_proto::tonic::metrics::v1::ResourceMetrics {
-                                scope_metrics: vec![scope],
-                                ..group.clone()
-                            };
-                            items.push(Decoded::Metrics(opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest { resource_metrics: vec![group] }));
-                        }
-                    }
-                }
-            }
+            each_alone!(request, resource_metrics, scope_metrics, metrics, Metrics, metrics_alone)
         }
     }
-    items
 }
 
 proptest! {
