@@ -1,7 +1,6 @@
 mod layouts;
 mod requests;
 
-use std::fmt::Debug as _;
 use std::sync::Mutex;
 use std::time::Duration;
 

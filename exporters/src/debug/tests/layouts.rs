@@ -142,14 +142,19 @@ Trace ID: \nSpan ID: \nFlags: 0
     );
 }
 
-/// `detailed`, metrics of every type.
-#[test]
-fn detailed_shows_everything_of_metrics() {
+/// The detailed text of the metrics, from the first to before the second of two numbers.
+fn metrics_between(from: usize, to: usize) -> String {
     let batch = requests::all()[1].clone();
-    let metrics = render(Verbosity::Detailed, Signal::Metrics, &batch.bytes()).expect("a text");
-    let (_, metrics) = metrics.split_once("Metric #0\n").expect("a metric");
+    let text = render(Verbosity::Detailed, Signal::Metrics, &batch.bytes()).expect("a text");
+    let (_, text) = text.split_once(&format!("Metric #{from}\n")).expect("a metric");
+    text.split_once(&format!("Metric #{to}\n")).map_or(text, |(text, _)| text).to_owned()
+}
+
+/// `detailed`, metrics with one value.
+#[test]
+fn detailed_shows_everything_of_numbers() {
     assert_eq!(
-        metrics,
+        metrics_between(0, 2),
         "Descriptor:
      -> Name: gpu.utilization
      -> Description: \n     -> Unit: 1
@@ -186,8 +191,16 @@ Exemplar #0
      -> Value: 2.500000
      -> FilteredAttributes:
           -> user: Str(x)
-Metric #2
-Descriptor:
+"
+    );
+}
+
+/// `detailed`, metrics with a distribution, and metrics without anything.
+#[test]
+fn detailed_shows_everything_of_distributions() {
+    assert_eq!(
+        metrics_between(2, 7),
+        "Descriptor:
      -> Name: ttft
      -> Description: \n     -> Unit: 1
      -> DataType: Histogram

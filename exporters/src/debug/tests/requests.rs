@@ -44,7 +44,7 @@ fn text(key: &str, of: &str) -> KeyValue {
     attribute(key, Value::StringValue(of.to_owned()))
 }
 
-fn resource() -> Option<Resource> {
+fn resource() -> Resource {
     let entity = EntityRef {
         schema_url: SCHEMA.to_owned(),
         r#type: "service".to_owned(),
@@ -52,20 +52,20 @@ fn resource() -> Option<Resource> {
         description_keys: vec!["service.version".to_owned()],
     };
     let host = EntityRef { r#type: "host".to_owned(), ..EntityRef::default() };
-    Some(Resource {
+    Resource {
         attributes: vec![text("service.name", "sglang")],
         entity_refs: vec![entity, host],
         ..Resource::default()
-    })
+    }
 }
 
-fn scope() -> Option<InstrumentationScope> {
-    Some(InstrumentationScope {
+fn scope() -> InstrumentationScope {
+    InstrumentationScope {
         name: "engine".to_owned(),
         version: "1.2".to_owned(),
         attributes: vec![attribute("is.on", Value::BoolValue(true))],
         ..InstrumentationScope::default()
-    })
+    }
 }
 
 pub(super) fn traces() -> Batch {
@@ -108,11 +108,11 @@ pub(super) fn traces() -> Batch {
         ..Span::default()
     };
     let scope_spans = vec![ScopeSpans {
-        scope: scope(),
+        scope: Some(scope()),
         spans: vec![full, Span { name: "bare".to_owned(), ..Span::default() }],
         schema_url: SCHEMA.to_owned(),
     }];
-    let group = ResourceSpans { resource: resource(), scope_spans, schema_url: SCHEMA.to_owned() };
+    let group = ResourceSpans { resource: Some(resource()), scope_spans, schema_url: SCHEMA.to_owned() };
     batch(&Decoded::Traces(ExportTraceServiceRequest { resource_spans: vec![group] }))
 }
 
@@ -237,7 +237,7 @@ pub(super) fn many_buckets(buckets: usize) -> Batch {
 }
 
 fn of_metrics(metrics: Vec<Metric>) -> Batch {
-    let scope_metrics = vec![ScopeMetrics { scope: scope(), metrics, schema_url: String::new() }];
-    let group = ResourceMetrics { resource: resource(), scope_metrics, schema_url: String::new() };
+    let scope_metrics = vec![ScopeMetrics { scope: Some(scope()), metrics, schema_url: String::new() }];
+    let group = ResourceMetrics { resource: Some(resource()), scope_metrics, schema_url: String::new() };
     batch(&Decoded::Metrics(ExportMetricsServiceRequest { resource_metrics: vec![group] }))
 }
