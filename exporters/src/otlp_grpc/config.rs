@@ -2,11 +2,12 @@
 
 use serde::Deserialize;
 use spindle_config::types::{ClientTls, ClientUrl, Duration, Headers, Optional};
-use spindle_config::{Check, Diagnostic, quoted_list};
+use spindle_config::{Check, Diagnostic};
 use spindle_pipeline::component::ComponentConfig;
 use spindle_pipeline::export::{self, QueueConfig, RetryConfig};
-use spindle_pipeline::net::compression::Encoding;
 
+use crate::support::auth::{Auth, check_auth};
+use crate::support::compression::{BodyCompression, CompressionParams, check_compression};
 use crate::support::grpc::Pings;
 use crate::support::target::Host;
 
@@ -75,14 +76,6 @@ impl Default for Config {
     }
 }
 
-/// `compression_params`.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct CompressionParams {
-    /// The algorithm's own level.
-    pub level: Option<i32>,
-}
-
 /// `keepalive`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -93,16 +86,6 @@ pub struct ClientKeepalive {
     pub timeout: Duration,
     /// Ping also while there are no requests.
     pub permit_without_stream: bool,
-}
-
-/// `auth` and the items of `middlewares`.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// The extension.
-    pub authenticator: String,
-    /// The extension.
-    pub id: String,
 }
 
 /// A parsed endpoint.
@@ -120,6 +103,9 @@ impl Endpoint {
         }
         let rest = ["dns:///", "passthrough:///", "dns:"].iter().find_map(|prefix| text.strip_prefix(prefix));
         let url = ClientUrl::parse(rest.unwrap_or(text))?;
+        if url.userinfo.is_some() {
+            return Err("a gRPC endpoint has no user and password; send them in `headers`".to_owned());
+        }
         if !matches!(url.path.as_str(), "" | "/") {
             return Err(format!(
                 "an OTLP/gRPC endpoint has no path (\"{}\"); OTLP/HTTP is the exporter otlp_http",
@@ -130,10 +116,10 @@ impl Endpoint {
     }
 
     pub(super) fn authority(&self) -> String {
-        match &self.host {
-            Host::Tcp(host, port) if host.contains(':') => format!("[{host}]:{port}"),
-            Host::Tcp(host, port) => format!("{host}:{port}"),
-            Host::Unix(_) => "localhost".to_owned(),
+        match self.host.name() {
+            Some((host, port)) if host.contains(':') => format!("[{host}]:{port}"),
+            Some((host, port)) => format!("{host}:{port}"),
+            None => "localhost".to_owned(),
         }
     }
 
@@ -147,11 +133,8 @@ impl Endpoint {
 }
 
 impl Config {
-    pub(super) fn encoding(&self) -> Encoding {
-        match self.compression.as_str() {
-            "" | "none" => Encoding::Identity,
-            name => Encoding::from_name(name).unwrap_or_default(),
-        }
+    pub(super) fn body_compression(&self) -> BodyCompression {
+        BodyCompression::from_keys(&self.compression, self.compression_params)
     }
 
     pub(super) fn balances(&self) -> bool {
@@ -174,28 +157,13 @@ impl ComponentConfig for Config {
         } else if let Err(message) = Endpoint::parse(&self.endpoint) {
             check.error("endpoint", message);
         }
-        check_compression(&self.compression, check);
+        check_compression(&self.compression, self.compression_params, check);
         if !matches!(self.balancer_name.as_str(), "round_robin" | "pick_first") {
             let problem = Diagnostic::error(format!("invalid balancer_name: {}", self.balancer_name));
             check.report("balancer_name", problem.note("supported: `pick_first`, `round_robin`"));
         }
-        if self.auth.is_some() {
-            check.error("auth", "authenticators are not built into this version of spindle yet");
-        }
-        if !self.middlewares.is_empty() {
-            check.error("middlewares", "middlewares are not built into this version of spindle yet");
-        }
+        check_auth(self.auth.as_ref(), &self.middlewares, check);
         self.tls.validate(&mut check.below("tls"));
         export::validate(&self.retry_on_failure, &self.sending_queue, check);
-    }
-}
-
-/// The key `compression` of any exporter.
-pub(crate) fn check_compression(name: &str, check: &mut Check<'_>) {
-    if !matches!(name, "" | "none") && Encoding::from_name(name).is_none() {
-        let names =
-            Encoding::ALL.map(Encoding::name).into_iter().filter(|name| !name.is_empty()).chain(["none"]);
-        let problem = Diagnostic::error(format!("unsupported compression type \"{name}\""));
-        check.report("compression", problem.note(format!("supported: {}", quoted_list(names))));
     }
 }

@@ -1,51 +1,86 @@
 //! An HTTP client for exporters, and the keys that describe it (`confighttp` of the Collector).
 //!
-//! Connections are pooled and made on demand, over HTTP/1.1, or HTTP/2 where TLS negotiates it. A call
-//! is one attempt with a bounded answer; what the answer means is the exporter's business, with
-//! [`retry_after`] and [`status_error`] for what they have in common.
+//! * Connections are pooled and made on demand, over HTTP/1.1, or HTTP/2 where TLS negotiates it.
+//! * A call is one attempt with a bounded answer; what the answer means is the exporter's business, with
+//!   [`retry_after`] and [`status_error`] for what they have in common.
+//! * A call that is given up after waiting for an answer in vain closes its connection to further calls: the
+//!   other end may be gone.
+//! * User and password of a URL become an `Authorization` header ([`Target`]) and appear nowhere else.
+//! * Redirects are not followed, and proxies are not used.
+
+#[cfg(test)]
+mod tests;
 
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
+use base64::Engine as _;
+use bytes::{Bytes, BytesMut};
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{CaptureConnection, HttpConnector, capture_connection};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use spindle_config::Check;
 use spindle_config::types::{self, ClientTls, ClientUrl, Headers};
 use spindle_pipeline::component::BuildContext;
 use spindle_pipeline::error::{BuildError, Code, ExportError};
-use spindle_pipeline::net::compression::Encoding;
 use spindle_pipeline::net::tls;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use crate::otlp_grpc::check_compression;
+use super::auth::{Auth, check_auth};
+use super::headers;
+use super::target::{CONNECT_TIMEOUT, KEEP_ALIVE, PATIENCE};
 
-/// What is read of an answer; error texts are shorter.
+/// What is read of an answer; error texts are shorter. The Collector's own bound.
 const MAX_RESPONSE: usize = 64 * 1024;
-/// Compression of bodies above this is done beside the event loop.
-const LARGE: usize = 64 * 1024;
+/// The longest wait that an answer can ask for.
+const MAX_RETRY_AFTER: Duration = Duration::from_hours(24);
+/// Go's default for the answer to a ping.
+const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The keys that all HTTP exporters share, without endpoint, timeout and compression, whose defaults
 /// differ.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct HttpClientKeys {
     /// TLS towards `https://` endpoints.
     pub tls: ClientTls,
     /// Headers of every request.
     pub headers: Headers,
-    /// Connections kept for reuse, in all. Default 100.
+    /// Connections kept for reuse. Default 100; 0 is without a limit.
     pub max_idle_conns: usize,
     /// Connections kept for reuse to one host. Default 0, which is as many as in all.
     pub max_idle_conns_per_host: usize,
+    /// Requests on their way at once, which is connections for HTTP/1.1. Default 0, without a limit.
+    pub max_conns_per_host: usize,
     /// How long an unused connection is kept. Default 90s; 0 is for ever.
     pub idle_conn_timeout: types::Duration,
     /// A connection for each request. Default false.
     pub disable_keep_alives: bool,
+    /// Ping an HTTP/2 connection on which nothing has come for this long. Default 0, never.
+    pub http2_read_idle_timeout: types::Duration,
+    /// Close it when no answer to the ping comes within this. Default 0, which is 15s.
+    pub http2_ping_timeout: types::Duration,
+    /// Offer HTTP/2 to TLS servers. Default true.
+    pub force_attempt_http2: bool,
+    /// Not built yet.
+    pub proxy_url: String,
+    /// Not built yet.
+    pub cookies: Cookies,
+    /// Not built yet.
+    pub auth: Option<Auth>,
+    /// Not built yet.
+    pub middlewares: Vec<Auth>,
+    /// Accepted for the Collector's sake; buffers grow as they are needed.
+    pub read_buffer_size: u64,
+    /// Accepted for the Collector's sake; buffers grow as they are needed.
+    pub write_buffer_size: u64,
 }
 
 impl Default for HttpClientKeys {
@@ -55,46 +90,28 @@ impl Default for HttpClientKeys {
             headers: Headers::default(),
             max_idle_conns: 100,
             max_idle_conns_per_host: 0,
+            max_conns_per_host: 0,
             idle_conn_timeout: types::Duration::from_secs(90),
             disable_keep_alives: false,
+            http2_read_idle_timeout: types::Duration::ZERO,
+            http2_ping_timeout: types::Duration::ZERO,
+            force_attempt_http2: true,
+            proxy_url: String::new(),
+            cookies: Cookies::default(),
+            auth: None,
+            middlewares: Vec::new(),
+            read_buffer_size: 0,
+            write_buffer_size: 0,
         }
     }
 }
 
-/// How request bodies are compressed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct BodyCompression {
-    /// By which algorithm.
-    pub encoding: Encoding,
-    /// How hard.
-    pub level: Option<i32>,
-}
-
-impl BodyCompression {
-    /// From the keys `compression` and `compression_params`; the check has refused what is unknown.
-    pub fn from_keys(name: &str, level: Option<i32>) -> Self {
-        let encoding = match name {
-            "" | "none" => Encoding::Identity,
-            name => Encoding::from_name(name).unwrap_or_default(),
-        };
-        Self { encoding, level }
-    }
-
-    /// Compresses a body, beside the event loop if it is large.
-    pub async fn apply(self, body: Bytes) -> Result<Bytes, ExportError> {
-        let Self { encoding, level } = self;
-        if encoding == Encoding::Identity {
-            return Ok(body);
-        }
-        let compressed = if body.len() > LARGE {
-            tokio::task::spawn_blocking(move || encoding.compress(&body, level))
-                .await
-                .map_err(|failure| ExportError::new(Code::Internal, failure.to_string()))?
-        } else {
-            encoding.compress(&body, level)
-        };
-        compressed.map(Bytes::from).map_err(|error| ExportError::new(Code::Internal, error.to_string()))
-    }
+/// `cookies`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cookies {
+    /// Send back what a server sets. Not built yet.
+    pub enabled: bool,
 }
 
 /// Checks `endpoint`, which must have a scheme and a host.
@@ -104,20 +121,29 @@ pub fn check_url(key: &str, endpoint: &str, check: &mut Check<'_>) {
         Ok(url) if url.scheme.is_none() => {
             check.error(key, "the endpoint must be a URL with http:// or https://");
         }
+        Ok(_) if endpoint.parse::<Uri>().is_err() => check.error(key, format!("{key} must be a valid URL")),
         Ok(_) => {}
     }
 }
 
-/// Checks the shared keys and `compression`.
-pub fn check_keys(keys: &HttpClientKeys, compression: &str, check: &mut Check<'_>) {
-    check_compression(compression, check);
+/// Checks the shared keys.
+pub fn check_keys(keys: &HttpClientKeys, check: &mut Check<'_>) {
     keys.tls.validate(&mut check.below("tls"));
+    check_auth(keys.auth.as_ref(), &keys.middlewares, check);
+    if !keys.proxy_url.is_empty() {
+        check.error("proxy_url", "proxies are not built into this version of spindle yet");
+    }
+    if keys.cookies.enabled {
+        check.error("cookies::enabled", "cookies are not built into this version of spindle yet");
+    }
 }
 
 /// A client and the headers of its requests.
 pub struct HttpClient {
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     headers: HeaderMap,
+    /// A permit for each request that may be on its way.
+    slots: Option<Semaphore>,
 }
 
 impl HttpClient {
@@ -127,73 +153,173 @@ impl HttpClient {
         reserved: &[HeaderName],
         context: &BuildContext,
     ) -> Result<Self, BuildError> {
-        let tls = tls::client(&keys.tls, "tls")?;
-        let connector = HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http();
-        let connector = match keys.tls.server_name_override.as_str() {
-            "" => connector,
-            name => {
-                let name = rustls_pki_types::ServerName::try_from(name.to_owned()).map_err(|_| {
-                    BuildError::new("tls::server_name_override", "this cannot be the name of a TLS server")
-                })?;
-                connector.with_server_name_resolver(hyper_rustls::FixedServerNameResolver::new(name))
-            }
-        };
-        let connector = connector.enable_all_versions().wrap_connector(http_connector());
-        let idle = if keys.max_idle_conns_per_host == 0 {
-            keys.max_idle_conns
-        } else {
-            keys.max_idle_conns_per_host
-        };
-        let timeout = (!keys.idle_conn_timeout.is_zero()).then(|| keys.idle_conn_timeout.get());
-        let client = Client::builder(TokioExecutor::new())
+        let connector = connector(keys)?;
+        let mut builder = Client::builder(TokioExecutor::new());
+        builder
+            .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(timeout)
-            .pool_max_idle_per_host(if keys.disable_keep_alives { 0 } else { idle })
-            .build(connector);
-        Ok(Self { client, headers: headers(keys, reserved, context)? })
+            .pool_idle_timeout((!keys.idle_conn_timeout.is_zero()).then(|| keys.idle_conn_timeout.get()))
+            .pool_max_idle_per_host(most_idle(keys));
+        if !keys.http2_read_idle_timeout.is_zero() {
+            let timeout = keys.http2_ping_timeout;
+            builder
+                .http2_keep_alive_interval(keys.http2_read_idle_timeout.get())
+                .http2_keep_alive_timeout(if timeout.is_zero() { PING_TIMEOUT } else { timeout.get() })
+                .http2_keep_alive_while_idle(true);
+        }
+        let mut headers = headers::from_keys(&keys.headers, reserved)?;
+        if let (false, Ok(agent)) =
+            (headers.contains_key(USER_AGENT), HeaderValue::try_from(headers::user_agent(context)))
+        {
+            headers.insert(USER_AGENT, agent);
+        }
+        let slots = match keys.max_conns_per_host {
+            0 => None,
+            most => Some(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
+        };
+        Ok(Self { client: builder.build(connector), headers, slots })
     }
 
-    /// Makes one call. The URL may carry user and password, which become an `Authorization` header.
+    /// Makes one call. Configured headers are added where the request has none of that name.
+    ///
+    /// The body of the answer ends after 64 KiB, or where the connection broke: its status is what counts.
     pub async fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ExportError> {
+        let _slot = match &self.slots {
+            // Nobody closes it.
+            Some(slots) => slots.acquire().await.ok(),
+            None => None,
+        };
         let (mut parts, body) = request.into_parts();
         for (name, value) in &self.headers {
             if !parts.headers.contains_key(name) {
                 parts.headers.insert(name, value.clone());
             }
         }
-        let response =
-            self.client.request(Request::from_parts(parts, Full::new(body))).await.map_err(|error| {
-                ExportError::new(
-                    Code::Unavailable,
-                    format!("failed to make an HTTP request: {}", chain(&error)),
-                )
-            })?;
+        let shown = shown(&parts.uri);
+        let mut request = Request::from_parts(parts, Full::new(body));
+        let mut waiting =
+            Waiting { connection: Some(capture_connection(&mut request)), since: Instant::now() };
+        let response = self.client.request(request).await;
+        waiting.connection = None;
+        let response = response.map_err(|error| {
+            let text = format!("failed to make an HTTP request: Post \"{shown}\": {}", chain(&error));
+            ExportError::new(Code::Unavailable, text)
+        })?;
         let (parts, incoming) = response.into_parts();
-        let body = match Limited::new(incoming, MAX_RESPONSE).collect().await {
-            Ok(collected) => collected.to_bytes(),
-            // What stands behind a long answer does not change what it says.
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => Bytes::new(),
-            Err(error) => {
-                return Err(ExportError::new(
-                    Code::Unavailable,
-                    format!("failed to read the response: {error}"),
-                ));
-            }
-        };
-        Ok(Response::from_parts(parts, body))
+        Ok(Response::from_parts(parts, read(incoming).await))
     }
 }
 
-fn http_connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    connector.enforce_http(false);
-    connector.set_connect_timeout(Some(Duration::from_secs(10)));
-    connector
+/// A call that waits for its answer. Dropped without one after a while, its connection takes no further
+/// calls.
+struct Waiting {
+    connection: Option<CaptureConnection>,
+    since: Instant,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if let Some(captured) = self.connection.take()
+            && self.since.elapsed() >= PATIENCE
+            && let Some(connection) = captured.connection_metadata().as_ref()
+        {
+            connection.poison();
+        }
+    }
+}
+
+async fn read(mut incoming: Incoming) -> Bytes {
+    let mut collected = BytesMut::new();
+    while let Some(Ok(frame)) = incoming.frame().await {
+        let Ok(data) = frame.into_data() else { continue };
+        let room = MAX_RESPONSE - collected.len();
+        collected.extend_from_slice(&data[..data.len().min(room)]);
+        if data.len() > room {
+            break;
+        }
+    }
+    collected.freeze()
+}
+
+fn connector(keys: &HttpClientKeys) -> Result<HttpsConnector<HttpConnector>, BuildError> {
+    let builder =
+        HttpsConnectorBuilder::new().with_tls_config(tls::client(&keys.tls, "tls")?).https_or_http();
+    let builder = match keys.tls.server_name_override.as_str() {
+        "" => builder,
+        name => {
+            let name = rustls_pki_types::ServerName::try_from(name.to_owned()).map_err(|_| {
+                BuildError::new("tls::server_name_override", "this cannot be the name of a TLS server")
+            })?;
+            builder.with_server_name_resolver(FixedServerNameResolver::new(name))
+        }
+    };
+    let mut tcp = HttpConnector::new();
+    tcp.set_nodelay(true);
+    tcp.enforce_http(false);
+    tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
+    tcp.set_keepalive(Some(KEEP_ALIVE));
+    tcp.set_keepalive_interval(Some(KEEP_ALIVE));
+    Ok(if keys.force_attempt_http2 {
+        builder.enable_all_versions().wrap_connector(tcp)
+    } else {
+        builder.enable_http1().wrap_connector(tcp)
+    })
+}
+
+fn most_idle(keys: &HttpClientKeys) -> usize {
+    // Zero is "without a limit" for users and "none" for the pool.
+    let limit = |most: usize| if most == 0 { usize::MAX } else { most };
+    if keys.disable_keep_alives {
+        return 0;
+    }
+    limit(keys.max_idle_conns).min(limit(keys.max_idle_conns_per_host))
+}
+
+/// Where requests go: a URL without user and password, and the header that these make.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The URL.
+    pub uri: Uri,
+    /// `Authorization`, if the URL names a user.
+    pub authorization: Option<HeaderValue>,
+}
+
+impl Target {
+    /// Reads the URL that is written at `key` and was checked by [`check_url`].
+    pub fn parse(key: &str, endpoint: &str) -> Result<Self, BuildError> {
+        let invalid = || BuildError::new(key, format!("{key} must be a valid URL"));
+        let mut parts = endpoint.parse::<Uri>().map_err(|_| invalid())?.into_parts();
+        let mut authorization = None;
+        if let Some((userinfo, host)) =
+            parts.authority.as_ref().and_then(|authority| authority.as_str().rsplit_once('@'))
+        {
+            authorization = basic_authorization(userinfo);
+            parts.authority = Some(host.parse().map_err(|_| invalid())?);
+        }
+        Ok(Self { uri: Uri::from_parts(parts).map_err(|_| invalid())?, authorization })
+    }
+}
+
+/// The header for `user:password` as a URL has it, percent-encoded.
+fn basic_authorization(userinfo: &str) -> Option<HeaderValue> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let mut plain: Vec<u8> = percent_decode_str(user).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(password));
+    let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
+    let mut authorization = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+    authorization.set_sensitive(true);
+    Some(authorization)
+}
+
+/// A URL as it may be shown: without its query, which may carry secrets.
+pub fn shown(uri: &Uri) -> String {
+    let host = uri.authority().map_or("", http::uri::Authority::as_str);
+    format!("{}://{host}{}", uri.scheme_str().unwrap_or("http"), uri.path())
 }
 
 /// An error with its causes: hyper says "client error (Connect)" and keeps the reason to itself.
-fn chain(error: &dyn std::error::Error) -> String {
+pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -204,58 +330,31 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn headers(
-    keys: &HttpClientKeys,
-    reserved: &[HeaderName],
-    context: &BuildContext,
-) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::new();
-    let agent = format!(
-        "{}/{} ({}/{})",
-        context.build.name,
-        context.build.version,
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    );
-    if let Ok(agent) = HeaderValue::try_from(agent) {
-        headers.insert(USER_AGENT, agent);
-    }
-    for (name, value) in keys.headers.iter() {
-        let key = format!("headers::{name}");
-        let name = HeaderName::try_from(name.to_ascii_lowercase())
-            .map_err(|_| BuildError::new(&key, format!("\"{name}\" cannot be a header's name")))?;
-        if reserved.contains(&name) {
-            return Err(BuildError::new(
-                &key,
-                format!("the header {name} belongs to the protocol and cannot be set"),
-            ));
-        }
-        let mut value = HeaderValue::try_from(value.expose())
-            .map_err(|_| BuildError::new(&key, "this value cannot stand in a header"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
-    }
-    Ok(headers)
-}
-
-/// The `Retry-After` of an answer: seconds, or a date.
+/// The `Retry-After` of an answer: seconds, or a date. At most a day.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse::<u64>() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let date = httpdate::parse_http_date(text).ok()?;
-    Some(date.duration_since(SystemTime::now()).unwrap_or_default())
+    let delay = if let Ok(seconds) = text.parse::<u64>() {
+        Duration::from_secs(seconds)
+    } else {
+        let date = httpdate::parse_http_date(text).ok()?;
+        date.duration_since(SystemTime::now()).unwrap_or_default()
+    };
+    Some(delay.min(MAX_RETRY_AFTER))
 }
 
-/// An unsuccessful answer as an error: retried by its status, not before `Retry-After`.
+/// An unsuccessful answer as an error: retried by its status, not before `Retry-After`. `message` is what
+/// the back end says about it.
 pub fn status_error(status: StatusCode, headers: &HeaderMap, message: &str) -> ExportError {
-    let code = Code::from_http(status);
     let text = match message.trim() {
         "" => format!("HTTP status {status}"),
         message => format!("HTTP status {status}: {message}"),
     };
-    let error = ExportError::new(code, text);
+    answer_error(status, headers, text)
+}
+
+/// The same with a text that says everything.
+pub fn answer_error(status: StatusCode, headers: &HeaderMap, text: String) -> ExportError {
+    let error = ExportError::new(Code::from_http(status), text);
     let is_throttled = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     match retry_after(headers) {
         Some(delay) if is_throttled => error.retry_after(delay),

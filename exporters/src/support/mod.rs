@@ -1,5 +1,11 @@
-//! What several exporters share: the clients and the keys that describe them.
+//! What several exporters share: the clients, the keys that describe them, and how answers are read.
 
+pub mod answer;
+pub mod auth;
+pub mod compression;
 pub mod grpc;
+pub mod headers;
 pub mod http;
 pub mod target;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -10,13 +10,18 @@ use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// How long a TCP connection and a TLS handshake may take together.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// After how long without traffic TCP asks whether the other end is there, and how often then; Go's own.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// A call that is given up earlier than this says nothing about its connection.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The host part of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,13 +30,23 @@ pub enum Host {
     Tcp(String, u16),
     /// A unix socket.
     Unix(PathBuf),
+    /// A name that tests resolve themselves.
+    #[cfg(test)]
+    Fixed(Vec<Address>),
 }
 
 impl Host {
+    /// The name and the port, if it has them.
+    pub fn name(&self) -> Option<(&str, u16)> {
+        if let Self::Tcp(name, port) = self { Some((name, *port)) } else { None }
+    }
+
     /// The addresses behind the name, at least one.
     pub async fn resolve(&self) -> io::Result<Vec<Address>> {
         match self {
             Self::Unix(path) => Ok(vec![Address::Unix(path.clone())]),
+            #[cfg(test)]
+            Self::Fixed(addresses) => Ok(addresses.clone()),
             Self::Tcp(host, port) => {
                 let mut addresses: Vec<SocketAddr> = lookup_host((host.as_str(), *port)).await?.collect();
                 if host == "localhost" {
@@ -80,6 +95,22 @@ impl TlsTarget {
             .map_err(|_| format!("\"{name}\" cannot be the name of a TLS server"))?;
         Ok(Self { connector: TlsConnector::from(Arc::new(config)), name })
     }
+
+    async fn handshake(&self, stream: TcpStream) -> io::Result<Stream> {
+        match self.connector.connect(self.name.clone(), stream).await {
+            Ok(stream) => Ok(Stream::Tls(Box::new(stream))),
+            Err(error) => {
+                Err(io::Error::new(error.kind(), format!("authentication handshake failed: {error}")))
+            }
+        }
+    }
+}
+
+/// Without it a peer that vanished is noticed only when there is something to send.
+fn keep_alive(stream: &TcpStream) {
+    let keep_alive = TcpKeepalive::new().with_time(KEEP_ALIVE).with_interval(KEEP_ALIVE);
+    // A system that cannot do it connects all the same.
+    let _ = SockRef::from(stream).set_tcp_keepalive(&keep_alive);
 }
 
 /// A connection of any kind.
@@ -101,20 +132,21 @@ impl Address {
                 Self::Tcp(address) => {
                     let stream = TcpStream::connect(address).await?;
                     stream.set_nodelay(true)?;
+                    keep_alive(&stream);
                     match tls {
                         None => Ok(Stream::Tcp(stream)),
-                        Some(tls) => {
-                            let stream = tls.connector.connect(tls.name.clone(), stream).await?;
-                            Ok(Stream::Tls(Box::new(stream)))
-                        }
+                        Some(tls) => tls.handshake(stream).await,
                     }
                 }
             }
         };
-        tokio::time::timeout(CONNECT_TIMEOUT, connecting)
-            .await
-            .unwrap_or_else(|_elapsed| Err(io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")))
+        tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_elapsed| Err(timed_out()))
     }
+}
+
+/// What Go says of a connection that takes too long.
+pub(crate) fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "i/o timeout")
 }
 
 impl AsyncRead for Stream {

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::Consumer;
 use crate::graph::ReceiverEdge;
 use crate::run::Runs;
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::status::{StatusBoard, StatusHandle};
 use crate::telemetry::Telemetry;
 
@@ -29,6 +29,8 @@ pub const BUILD: BuildInfo = BuildInfo { name: "spindle", version: env!("CARGO_P
 pub struct BuildContext {
     /// The component's id.
     pub id: ComponentId,
+    /// What the pipelines that use it carry.
+    pub signals: SignalSet,
     /// Counters and gauges.
     pub telemetry: Telemetry,
     /// Where it says how it is.

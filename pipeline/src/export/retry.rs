@@ -32,7 +32,7 @@ impl Backoff {
         let wait =
             Duration::try_from_secs_f64(jittered).unwrap_or(Duration::ZERO).max(asked.unwrap_or_default());
         let limit = self.config.max_elapsed_time.get();
-        let fits = limit.is_zero() || self.start.elapsed() + wait <= limit;
+        let fits = limit.is_zero() || self.start.elapsed().saturating_add(wait) <= limit;
         fits.then_some(wait)
     }
 }
@@ -61,6 +61,12 @@ mod tests {
     fn the_back_ends_wish_is_a_minimum() {
         let mut backoff = Backoff::new(&config());
         assert_eq!(backoff.next(Some(Duration::from_secs(70))), Some(Duration::from_secs(70)));
+    }
+
+    /// A back end that asks for five hundred billion years ends the retries, not the worker.
+    #[test]
+    fn a_wish_beyond_all_time_is_no_overflow() {
+        assert_eq!(Backoff::new(&config()).next(Some(Duration::MAX)), None);
     }
 
     /// Waiting ends, unless `max_elapsed_time` is zero.

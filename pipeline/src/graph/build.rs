@@ -18,7 +18,7 @@ use crate::component::{
 use crate::error::BuildError;
 use crate::export::ExportStage;
 use crate::run::{Runs, Stamp};
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 use crate::status::{Status, StatusBoard, StatusHandle};
 use crate::telemetry::Telemetry;
 
@@ -70,6 +70,13 @@ impl Graph {
 /// The first stages of the pipelines that take a signal from a receiver.
 type Entries = BTreeMap<(ComponentId, Signal), Vec<Arc<dyn Consumer>>>;
 
+fn signals_of(pipelines: &[PlannedPipeline], takes: impl Fn(&PlannedPipeline) -> bool) -> SignalSet {
+    pipelines
+        .iter()
+        .filter(|pipeline| takes(pipeline))
+        .fold(SignalSet::default(), |signals, pipeline| signals.and(SignalSet::of(pipeline.signal)))
+}
+
 fn pipelines_of(pipelines: &[PlannedPipeline], takes: impl Fn(&PlannedPipeline) -> bool) -> Vec<String> {
     pipelines.iter().filter(|pipeline| takes(pipeline)).map(|pipeline| pipeline.id.to_string()).collect()
 }
@@ -101,11 +108,18 @@ impl Builder<'_> {
         }
     }
 
-    fn context(&self, kind: Kind, id: &ComponentId, pipelines: &[String]) -> BuildContext {
+    fn context(
+        &self,
+        kind: Kind,
+        id: &ComponentId,
+        pipelines: &[String],
+        signals: SignalSet,
+    ) -> BuildContext {
         let status = self.graph.board.handle(kind, id.as_str(), pipelines);
         status.report(Status::Starting);
         BuildContext {
             id: id.clone(),
+            signals,
             telemetry: self.graph.telemetry.clone(),
             status,
             runs: self.runs.clone(),
@@ -115,7 +129,7 @@ impl Builder<'_> {
 
     fn extensions(&mut self, planned: BTreeMap<ComponentId, Planned<LoadedExtension>>) {
         for (id, planned) in planned {
-            let context = self.context(Kind::Extension, &id, &[]);
+            let context = self.context(Kind::Extension, &id, &[], SignalSet::default());
             let result = (planned.loaded.build)(&context);
             if let Some(extension) = self.built_at(result, &planned.path, planned.origin) {
                 self.graph.extensions.push(RunningExtension::new(id, extension, context.status));
@@ -133,20 +147,16 @@ impl Builder<'_> {
             if users.is_empty() {
                 continue;
             }
-            let context = self.context(Kind::Exporter, &id, &users);
+            let signals = signals_of(pipelines, |pipeline| pipeline.exporters.contains(&id));
+            let context = self.context(Kind::Exporter, &id, &users, signals);
             let result = (planned.loaded.build)(&context);
             let Some(exporter) = self.built_at(result, &planned.path, planned.origin) else { continue };
-            for signal in Signal::ALL {
-                let is_used = pipelines
-                    .iter()
-                    .any(|pipeline| pipeline.signal == signal && pipeline.exporters.contains(&id));
-                if is_used {
-                    let settings = &planned.loaded.settings;
-                    let stage = ExportStage::start(Arc::clone(&exporter), settings, signal, &context);
-                    let stage = Arc::new(stage);
-                    self.stages.insert((id.clone(), signal), Arc::clone(&stage) as Arc<dyn Consumer>);
-                    self.graph.stages.push(stage);
-                }
+            for signal in signals.iter() {
+                let settings = &planned.loaded.settings;
+                let stage = ExportStage::start(Arc::clone(&exporter), settings, signal, &context);
+                let stage = Arc::new(stage);
+                self.stages.insert((id.clone(), signal), Arc::clone(&stage) as Arc<dyn Consumer>);
+                self.graph.stages.push(stage);
             }
             self.graph.exporters.push((context.status, exporter));
         }
@@ -164,7 +174,8 @@ impl Builder<'_> {
                 continue;
             }
             let outputs = self.outputs(&id, &mut entries);
-            let context = self.context(Kind::Receiver, &id, &users);
+            let signals = signals_of(pipelines, |pipeline| pipeline.receivers.contains(&id));
+            let context = self.context(Kind::Receiver, &id, &users, signals);
             let result = (planned.loaded.build)(&context);
             if let Some(receiver) = self.built_at(result, &planned.path, planned.origin) {
                 self.graph.receivers.push(RunningReceiver::new(id, receiver, outputs, context.status));
@@ -189,7 +200,8 @@ impl Builder<'_> {
         let pipeline_name = [pipeline.id.to_string()];
         for id in pipeline.processors.iter().rev() {
             let Some(planned) = processors.get(id) else { continue };
-            let context = self.context(Kind::Processor, id, &pipeline_name);
+            let signals = SignalSet::of(pipeline.signal);
+            let context = self.context(Kind::Processor, id, &pipeline_name, signals);
             let result = (planned.loaded.build)(&context, pipeline.signal);
             let Some(built) = self.built(result, planned) else { continue };
             let counters = ProcessorCounters::new(&self.graph.telemetry, id, pipeline.signal);

@@ -10,12 +10,13 @@ use crate::run::Runs;
 use crate::status::StatusBoard;
 use crate::telemetry::Telemetry;
 
-/// A context to build a component with: telemetry and status of its own, no run.
+/// A context to build a component with: all signals, telemetry and status of its own, no run.
 pub fn context(id: &str) -> BuildContext {
     let id: spindle_config::ComponentId = id.parse().unwrap_or_else(|message| panic!("{message}"));
     BuildContext {
         status: StatusBoard::default().handle(Kind::Processor, id.as_str(), &[]),
         id,
+        signals: crate::SignalSet::ALL,
         telemetry: Telemetry::default(),
         runs: Runs::default(),
         build: BUILD,
