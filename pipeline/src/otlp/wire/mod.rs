@@ -167,6 +167,25 @@ impl<'a> Value<'a> {
     pub fn double(self) -> f64 {
         f64::from_bits(self.number())
     }
+
+    /// The numbers of a repeated eight-byte field, which come packed or one by one.
+    pub fn fixed64s(self) -> impl Iterator<Item = u64> {
+        let single = if let Self::Fixed64(number) = self { Some(number) } else { None };
+        let packed = self.bytes().chunks_exact(8).filter_map(|chunk| chunk.try_into().ok());
+        single.into_iter().chain(packed.map(u64::from_le_bytes))
+    }
+
+    /// The numbers of a repeated varint field, which come packed or one by one.
+    pub fn varints(self) -> impl Iterator<Item = u64> {
+        let single = if let Self::Varint(number) = self { Some(number) } else { None };
+        let (packed, mut at) = (self.bytes(), 0);
+        let numbers = std::iter::from_fn(move || {
+            let (number, end) = read_varint(packed, at)?;
+            at = end;
+            Some(number)
+        });
+        single.into_iter().chain(numbers)
+    }
 }
 
 /// A field and where it stands.
