@@ -23,9 +23,9 @@ use spindle_pipeline::net::{grpc, tls};
 use spindle_pipeline::otlp::wire::Fields;
 use spindle_pipeline::{Batch, Signal, SignalSet};
 
-pub use config::Config;
 use config::Endpoint;
 pub(crate) use config::check_compression;
+pub use config::{Auth, CompressionParams, Config};
 
 use crate::support::grpc::GrpcClient;
 use crate::support::target::{Host, TlsTarget};

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
@@ -153,7 +153,7 @@ impl HttpClient {
         Ok(Self { client, headers: headers(keys, reserved, context)? })
     }
 
-    /// Makes one call. The URL may carry user and password, which become an `Authorization` header.
+    /// Makes one call.
     pub async fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ExportError> {
         let (mut parts, body) = request.into_parts();
         for (name, value) in &self.headers {
@@ -204,20 +204,60 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+/// What this program calls itself.
+pub fn user_agent(context: &BuildContext) -> String {
+    let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+    format!("{}/{} ({system}/{architecture})", context.build.name, context.build.version)
+}
+
+/// Where requests go: a URL without user and password, and the header that these make.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The URL.
+    pub uri: Uri,
+    /// `Authorization`, if the URL names a user.
+    pub authorization: Option<HeaderValue>,
+}
+
+impl Target {
+    /// Reads the URL that is written at `key` and was checked by [`check_url`].
+    pub fn parse(key: &str, endpoint: &str) -> Result<Self, BuildError> {
+        let invalid = |message: String| BuildError::new(key, message);
+        let url = ClientUrl::parse(endpoint).map_err(invalid)?;
+        let path = match url.path.as_str() {
+            "" => "/".to_owned(),
+            path if path.starts_with('/') => path.to_owned(),
+            query => format!("/{query}"),
+        };
+        let uri = Uri::builder()
+            .scheme(url.scheme.as_deref().unwrap_or("http"))
+            .authority(url.authority())
+            .path_and_query(path)
+            .build()
+            .map_err(|error| invalid(error.to_string()))?;
+        let authorization = url.userinfo.as_ref().and_then(|userinfo| basic_authorization(userinfo.expose()));
+        Ok(Self { uri, authorization })
+    }
+}
+
+/// The header for `user:password` as a URL has it, percent-encoded.
+fn basic_authorization(userinfo: &str) -> Option<HeaderValue> {
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    let pair = [decode(user), decode(password)].join(&b':');
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, pair);
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
 fn headers(
     keys: &HttpClientKeys,
     reserved: &[HeaderName],
     context: &BuildContext,
 ) -> Result<HeaderMap, BuildError> {
     let mut headers = HeaderMap::new();
-    let agent = format!(
-        "{}/{} ({}/{})",
-        context.build.name,
-        context.build.version,
-        std::env::consts::OS,
-        std::env::consts::ARCH
-    );
-    if let Ok(agent) = HeaderValue::try_from(agent) {
+    if let Ok(agent) = HeaderValue::try_from(user_agent(context)) {
         headers.insert(USER_AGENT, agent);
     }
     for (name, value) in keys.headers.iter() {
