@@ -29,14 +29,20 @@ pub fn push_label_name(out: &mut String, key: &str) -> bool {
 
 fn push_escaped(out: &mut String, key: &str) {
     // Runs of valid characters are copied as they are; keys consist of few of them.
-    let mut rest = key;
-    while !rest.is_empty() {
-        let valid = rest.bytes().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(rest.len());
-        out.push_str(&rest[..valid]);
-        let invalid = rest[valid..].bytes().position(|byte| byte.is_ascii_alphanumeric());
-        if valid < rest.len() {
+    let bytes = key.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let start = at;
+        while at < bytes.len() && bytes[at].is_ascii_alphanumeric() {
+            at += 1;
+        }
+        out.push_str(&key[start..at]);
+        let end = at;
+        while at < bytes.len() && !bytes[at].is_ascii_alphanumeric() {
+            at += 1;
+        }
+        if at > end {
             out.push('_');
         }
-        rest = invalid.map_or("", |invalid| &rest[valid + invalid..]);
     }
 }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use spindle_pipeline::otlp::wire::{field_length, put_bytes, put_header};
+use spindle_pipeline::otlp::wire::{WireType, field_length, key, put_bytes, put_header};
 
 use super::Span;
 use super::identity::{Hashes, Lanes};
@@ -16,6 +16,18 @@ use super::identity::{Hashes, Lanes};
 /// Writes a `Label` as field 1 of the message that is being written: of a `TimeSeries`, or of an
 /// `Exemplar`.
 pub(in crate::prometheus_remote_write) fn put_label(out: &mut Vec<u8>, name: &str, value: &str) {
+    const NAME: u8 = key(1, WireType::Bytes) as u8;
+    const VALUE: u8 = key(2, WireType::Bytes) as u8;
+    let length = 4 + name.len() + value.len();
+    if length < 0x80 {
+        // The common case: all lengths are one byte.
+        out.reserve(length + 2);
+        out.extend_from_slice(&[NAME, length as u8, NAME, name.len() as u8]);
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(&[VALUE, value.len() as u8]);
+        out.extend_from_slice(value.as_bytes());
+        return;
+    }
     put_header(out, 1, field_length(1, name.len()) + field_length(2, value.len()));
     put_bytes(out, 1, name.as_bytes());
     put_bytes(out, 2, value.as_bytes());
@@ -211,20 +223,29 @@ impl LabelSet {
         text: &str,
     ) -> Self {
         let mut writer = Writer::new(out, hashes);
-        let mut labels = context.labels.iter().peekable();
+        let mut labels = context.labels.as_slice();
         let mut rest = attributes;
         while let Some(attribute) = rest.first() {
             let name = attribute.name(text);
-            let same = rest.iter().take_while(|other| other.name(text) == name).count();
+            let same = 1 + rest[1..].iter().take_while(|other| other.name(text) == name).count();
             let (group, behind) = rest.split_at(same);
-            while let Some(label) = labels.next_if(|label| label.name.as_str() < name) {
-                writer.context(label, context);
-            }
-            match labels.next_if(|label| label.name == name) {
-                Some(label) if label.wins => writer.context(label, context),
-                _ => writer.attributes(name, group, text),
-            }
             rest = behind;
+            let mut is_placed = false;
+            while let Some((label, others)) = labels.split_first() {
+                match compare(&label.name, name) {
+                    Ordering::Less => writer.context(label, context),
+                    Ordering::Equal if label.wins => {
+                        writer.context(label, context);
+                        is_placed = true;
+                    }
+                    Ordering::Equal => {}
+                    Ordering::Greater => break,
+                }
+                labels = others;
+            }
+            if !is_placed {
+                writer.attributes(name, group, text);
+            }
         }
         for label in labels {
             writer.context(label, context);

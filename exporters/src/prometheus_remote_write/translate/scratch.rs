@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use spindle_pipeline::otlp::attributes::{AnyValue, to_text};
-use spindle_pipeline::otlp::wire::Fields;
+use spindle_pipeline::otlp::attributes::{AnyValue, key_and_value, to_text};
 
 use crate::prometheus_remote_write::naming::push_label_name;
 use crate::prometheus_remote_write::table::Attribute;
@@ -67,23 +66,15 @@ impl<'a> Scratch<'a> {
     /// Reads an attribute of the point, a `KeyValue` message.
     #[inline]
     pub(super) fn attribute(&mut self, key_value: &'a [u8]) {
-        let (mut key, mut value) = ("", AnyValue::EMPTY);
-        for field in Fields::of(key_value) {
-            match field.number {
-                1 => key = field.value.text(),
-                2 => value = AnyValue(field.value.bytes()),
-                _ => {}
-            }
-        }
+        let (key, value) = key_and_value(key_value);
         self.pair(key, value);
     }
 
     /// Adds an attribute of the point.
     pub(super) fn pair(&mut self, key: &'a str, value: AnyValue<'a>) {
-        let before = self.attributes.len();
-        self.attributes.extend(read(&mut self.text, key, value, false));
-        if self.attributes.len() == before && !is_harmless(key, value) {
-            self.has_invalid_label = true;
+        match read(&mut self.text, key, value, false) {
+            Some(attribute) => self.attributes.push(attribute),
+            None => self.has_invalid_label |= !is_harmless(key, value),
         }
     }
 

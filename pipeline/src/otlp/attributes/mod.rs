@@ -6,7 +6,7 @@ mod tests;
 use bytes::BufMut;
 
 use super::view::Part;
-use super::wire::{self, Field, Fields};
+use super::wire::{self, Field, Fields, WireType};
 
 /// The attributes of one field of a message, in order.
 #[derive(Clone, Debug)]
@@ -52,16 +52,40 @@ impl<'a> Iterator for Attributes<'a> {
 
 impl<'a> Attribute<'a> {
     fn read(request: &'a [u8], field: &Field<'a>) -> Self {
-        let mut attribute = Self { key: "", value: AnyValue::EMPTY, start: field.start, end: field.end };
-        for inner in Fields::within(request, field.content, field.end) {
-            match inner.number {
-                1 => attribute.key = inner.value.text(),
-                2 => attribute.value = AnyValue(inner.value.bytes()),
-                _ => {}
-            }
-        }
-        attribute
+        let (key, value) = key_and_value(&request[field.content..field.end]);
+        Self { key, value, start: field.start, end: field.end }
     }
+}
+
+/// The key and the value of a `KeyValue` message.
+#[inline]
+pub fn key_and_value(message: &[u8]) -> (&str, AnyValue<'_>) {
+    // What nearly all senders write: the key, the value, and nothing else, both short.
+    if let Some((key, rest)) = short_field(message, 1)
+        && let Some((value, [])) = short_field(rest, 2)
+    {
+        return (std::str::from_utf8(key).unwrap_or(""), AnyValue(value));
+    }
+    let (mut key, mut value) = ("", AnyValue::EMPTY);
+    for field in Fields::of(message) {
+        match field.number {
+            1 => key = field.value.text(),
+            2 => value = AnyValue(field.value.bytes()),
+            _ => {}
+        }
+    }
+    (key, value)
+}
+
+/// The bytes of the field that a message starts with, and what follows; nothing if it is another field, or
+/// longer than a length of one byte can say.
+#[inline]
+fn short_field(message: &[u8], number: u32) -> Option<(&[u8], &[u8])> {
+    let [key, length, rest @ ..] = message else { return None };
+    if u32::from(*key) != wire::key(number, WireType::Bytes) || *length >= 0x80 {
+        return None;
+    }
+    rest.split_at_checked(usize::from(*length))
 }
 
 /// The bytes of an `AnyValue` message.
@@ -94,7 +118,16 @@ impl<'a> AnyValue<'a> {
     pub const EMPTY: Self = Self(&[]);
 
     /// What it holds; of several, the last, as in any oneof.
+    #[inline]
     pub fn get(self) -> Any<'a> {
+        // Most values are a short text and nothing else.
+        match short_field(self.0, 1) {
+            Some((text, [])) => Any::String(std::str::from_utf8(text).unwrap_or("")),
+            _ => self.get_any(),
+        }
+    }
+
+    fn get_any(self) -> Any<'a> {
         Fields::of(self.0).fold(Any::Empty, |held, field| match (field.number, field.value) {
             (1, value) => Any::String(value.text()),
             (2, value) => Any::Bool(value.number() != 0),
