@@ -2,7 +2,8 @@
 //!
 //! It has the time of the target's latest point, so that a query at that time finds it. When the points
 //! of a batch reach over more time than half of Prometheus' look-back of five minutes, there is one for
-//! each such stretch, at the latest point in it. Times of one target only grow, also from batch to batch:
+//! each such stretch, at the latest point in it; and one at the earliest point if there was none for
+//! longer than that. Times of one target only grow, also from batch to batch:
 //! of two resources with the same `job` and `instance` the later one describes the target.
 
 use std::collections::BTreeMap;
@@ -34,17 +35,19 @@ impl Cost for i64 {
 }
 
 impl TargetTimes {
-    /// Whether a sample at this time is new; remembers it.
-    fn advance(&mut self, target: u128, time: i64) -> bool {
-        self.0.update(
-            target,
-            || i64::MIN,
-            |last| {
-                let is_new = time > *last;
-                *last = time.max(*last);
-                is_new
-            },
-        )
+    /// The times at which a target is due, in order; remembers the last.
+    fn advance(&mut self, target: &Target<'_>) -> Vec<i64> {
+        let Target { earliest, latest, .. } = target;
+        let last = |last: &mut i64| {
+            let is_far = *earliest > last.saturating_add(STRETCH);
+            let first = is_far.then_some(*earliest).into_iter();
+            let mut times: Vec<i64> =
+                first.chain(latest.values().copied()).filter(|time| time > last).collect();
+            times.dedup();
+            *last = times.last().copied().unwrap_or(*last);
+            times
+        };
+        self.0.update(target.id, || i64::MIN, last)
     }
 }
 
@@ -61,8 +64,9 @@ struct Target<'a> {
     id: u128,
     group: spindle_pipeline::otlp::view::Part<'a>,
     context: Context,
+    earliest: i64,
     /// The latest time of each stretch.
-    times: BTreeMap<i64, i64>,
+    latest: BTreeMap<i64, i64>,
 }
 
 impl<'a> Targets<'a> {
@@ -77,18 +81,19 @@ impl<'a> Targets<'a> {
             self.current = self.enter(id, resource);
         }
         let Some(target) = self.list.get_mut(self.current) else { return };
-        let latest = target.times.entry(time / STRETCH).or_insert(time);
+        target.earliest = time.min(target.earliest);
+        let latest = target.latest.entry(time / STRETCH).or_insert(time);
         *latest = time.max(*latest);
     }
 
     fn enter(&mut self, id: u128, resource: &ResourceContext<'a>) -> usize {
         let (group, context) = (resource.group, resource.context.clone());
         if let Some(index) = self.index.get(&id) {
-            let times = std::mem::take(&mut self.list[*index].times);
-            self.list[*index] = Target { id, group, context, times };
+            let target = &mut self.list[*index];
+            (target.group, target.context) = (group, context);
             return *index;
         }
-        self.list.push(Target { id, group, context, times: BTreeMap::new() });
+        self.list.push(Target { id, group, context, earliest: i64::MAX, latest: BTreeMap::new() });
         self.index.insert(id, self.list.len() - 1);
         self.list.len() - 1
     }
@@ -112,11 +117,9 @@ impl Walk<'_, '_> {
                 continue;
             }
             let mut labels = self.labels(&target.context);
-            for time in target.times.into_values() {
-                if self.to.target_times.advance(target.id, time) {
-                    let one = Value::Float(1f64.to_bits());
-                    self.to.table.add(&mut labels, name, None, time, one, NO_POINT);
-                }
+            for time in self.to.target_times.advance(&target) {
+                let one = Value::Float(1f64.to_bits());
+                self.to.table.add(&mut labels, name, None, time, one, NO_POINT);
             }
             self.to.table.end_point(labels);
         }

@@ -513,18 +513,20 @@ fn resources_are_described_by_target_info() {
     // Nothing but the identity, or no identity: no target.
     assert!(of(&request(service(), gauges(&[5]))).is_empty());
     assert!(of(&request(vec![text("host.name", "n")], gauges(&[5]))).is_empty());
-    // The latest time of the resource.
+    // The latest time of the resource, and the earliest, because there was none before.
     let described = request(resource(vec![text("host.name", "n"), text("", "no key")]), gauges(&[5, 9, 7]));
     let line = r#"target_info{host_name="n",instance="i-1",job="engine"} 1"#;
-    assert_eq!(of(&described), [format!("{line} @9000")]);
+    assert_eq!(of(&described), [format!("{line} @5000"), format!("{line} @9000")]);
     // One for each half of the look-back that the points reach over.
     let long = request(resource(vec![text("host.name", "n")]), gauges(&[10, 100, 160, 290, 301]));
-    assert_eq!(of(&long), [format!("{line} @100000"), format!("{line} @290000"), format!("{line} @301000")]);
+    let at = |time: u64| format!("{line} @{time}000");
+    assert_eq!(of(&long), [at(10), at(100), at(290), at(301)]);
     // Two resources of one target: the later describes it.
     let mut two = described.clone();
     two.resource_metrics
         .extend(request(resource(vec![text("host.name", "m")]), gauges(&[9])).resource_metrics);
-    assert_eq!(of(&two), [r#"target_info{host_name="m",instance="i-1",job="engine"} 1 @9000"#]);
+    let line = r#"target_info{host_name="m",instance="i-1",job="engine"} 1"#;
+    assert_eq!(of(&two), [format!("{line} @5000"), format!("{line} @9000")]);
     // A namespace is in front of it as of any metric.
     let named = Settings { namer: MetricNamer::new("ns", false), ..plain() };
     assert!(lines(named, &described).iter().any(|line| line.starts_with("ns_target_info{")));
@@ -532,16 +534,28 @@ fn resources_are_described_by_target_info() {
     assert!(!lines(without, &described).iter().any(|line| line.contains("target_info")));
 }
 
-/// Times of a target only grow, also from batch to batch: Prometheus refuses what is older.
+/// Times of a target only grow, also from batch to batch: Prometheus refuses what is older. The earliest
+/// time of a batch is left out while the last `target_info` is near enough to be found.
 #[test]
 fn target_info_is_never_older_than_before() {
     let mut translator = Translator::new(plain(), Runs::default());
-    let mut times = |time: u64| -> usize {
+    let mut times = |times: &[u64]| -> Vec<i64> {
         let resource = [service(), vec![text("host.name", "n")]].concat();
-        let request = request(resource, vec![gauge("g", vec![point(time, 1.0, vec![])])]);
-        translated(&mut translator, &request).iter().filter(|line| line.starts_with("target_info")).count()
+        let points = times.iter().map(|time| point(*time, 1.0, vec![])).collect();
+        let _ = translated(&mut translator, &request(resource, vec![gauge("g", points)]));
+        let requests = requests(&translator, NO_LIMITS, 1);
+        let series = requests[0].timeseries.iter();
+        let info =
+            |series: &&prompb::TimeSeries| series.labels.iter().any(|label| label.value == "target_info");
+        series.filter(info).flat_map(|series| &series.samples).map(|sample| sample.timestamp / 1000).collect()
     };
-    assert_eq!([times(5), times(5), times(4), times(6)], [1, 0, 0, 1]);
+    assert_eq!(times(&[5]), [5]);
+    assert!(times(&[5]).is_empty() && times(&[4]).is_empty());
+    assert_eq!(times(&[6, 7]), [7]);
+    assert_eq!(times(&[3, 9]), [9]);
+    assert_eq!(times(&[159, 165]), [165], "150 seconds later");
+    assert_eq!(times(&[316, 320]), [316, 320], "more than that");
+    assert_eq!(times(&[300, 420, 500]), [420, 500], "each stretch");
 }
 
 /// `resource_to_telemetry_conversion` and `resource_constant_labels`.
