@@ -47,7 +47,7 @@ fn request() -> bytes::Bytes {
         ];
         builder.point(&info, index as f64, &attributes);
     }
-    builder.finish().expect("has points").bytes()
+    builder.finish().map(|batch| batch.bytes()).unwrap_or_default()
 }
 
 fn translator() -> Translator {
@@ -101,5 +101,5 @@ fn snappy(bencher: Bencher<'_, '_>) {
     let mut body = vec![0; snap::raw::max_compress_len(written.body.len())];
     bencher
         .counter(ItemsCount::new(SERIES))
-        .bench_local(|| encoder.compress(black_box(&written.body), &mut body).expect("fits"));
+        .bench_local(|| encoder.compress(black_box(&written.body), &mut body));
 }

@@ -17,7 +17,7 @@ pub enum Reason {
     NoValue,
     /// The metric says neither delta nor cumulative.
     InvalidTemporality,
-    /// Buckets and counts of a histogram contradict each other.
+    /// Buckets and counts of a histogram contradict each other, or there are more than 10,000 of them.
     InvalidHistogram,
     /// An exponential histogram is coarser than native histograms can be.
     UnsupportedScale,

@@ -218,6 +218,16 @@ impl<P: Post> RemoteWrite<P> {
     }
 }
 
+/// Whom a batch is from, as the back end will see it.
+fn origin(headers: &HeaderMap) -> Vec<u8> {
+    headers
+        .iter()
+        .flat_map(|(name, value)| [name.as_str().as_bytes(), value.as_bytes(), &[0]])
+        .flatten()
+        .copied()
+        .collect()
+}
+
 /// Translates the next part of a batch, beside the event loop if it is large.
 async fn translate(
     mut state: OwnedMutexGuard<State>,
@@ -245,7 +255,7 @@ impl<P: Post> Exporter for RemoteWrite<P> {
         let mut state = self.turn(batch).await?;
         let headers = self.metadata_headers(batch);
         let bytes = batch.bytes();
-        state.translator.begin();
+        state.translator.begin(&origin(&headers));
         let mut outcome = Outcome::default();
         let mut from = Some(0);
         while let Some(position) = from {

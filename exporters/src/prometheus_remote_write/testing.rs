@@ -136,7 +136,7 @@ pub(super) fn lines(settings: Settings, request: &ExportMetricsServiceRequest) -
 /// Translates another request.
 pub(super) fn translated(translator: &mut Translator, request: &ExportMetricsServiceRequest) -> Vec<String> {
     let batch = Batch::receive(Signal::Metrics, request.encode_to_vec().into()).expect("well formed");
-    translator.begin();
+    translator.begin(b"");
     assert_eq!(translator.translate(&batch.bytes(), 0), None, "fits one table");
     let requests = requests(translator, NO_LIMITS, 1);
     let mut lines: Vec<String> =

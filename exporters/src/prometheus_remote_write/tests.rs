@@ -117,7 +117,7 @@ impl BackEnd {
 }
 
 fn id(series: &prompb::TimeSeries) -> String {
-    series.labels.iter().map(|label| format!("{}={};", label.name, label.value)).collect()
+    series.labels.iter().fold(String::new(), |id, label| id + &label.name + "=" + &label.value + ";")
 }
 
 async fn respond(
@@ -148,7 +148,9 @@ async fn respond(
     }
     {
         let mut received = lock();
-        ids.iter().for_each(|id| *received.in_flight.entry(id.clone()).or_insert(1) -= 1);
+        for id in ids {
+            *received.in_flight.entry(id).or_insert(1) -= 1;
+        }
     }
     let answer = |status: u16| {
         let mut response = Response::new(Full::new(Bytes::from_static(b"because of the script")));
@@ -332,6 +334,21 @@ async fn the_stop_sends_what_waits() {
     let times: Vec<Vec<i64>> =
         back_end.taken().values().map(|samples| samples.iter().map(|sample| sample.0).collect()).collect();
     assert_eq!(times, [[1000, 2000, 3000], [1000, 2000, 3000]]);
+}
+
+/// Waiting for company is no congestion: small requests are answered at once however many there are.
+#[tokio::test]
+async fn small_requests_are_not_slowed_down_while_they_wait() {
+    let back_end = BackEnd::start(|_, _| Reaction::Take).await;
+    let setup = setup(&back_end.yaml(""));
+    let stage = setup.stage();
+    let start = Instant::now();
+    for time in 1..=300 {
+        stage.consume(gauges(time, 1)).await.expect("room in the queue");
+    }
+    assert!(start.elapsed() < StdDuration::from_secs(4), "{:?}", start.elapsed());
+    stage.stop(soon()).await;
+    assert_eq!(back_end.taken().values().map(Vec::len).sum::<usize>(), 300);
 }
 
 /// A back-off of a minute does not cost what is held: the stop cuts it short.

@@ -2,7 +2,7 @@
 
 use spindle_pipeline::otlp::view::Part;
 
-use super::{Metric, NO_RECORDED_VALUE, STALE, Walk};
+use super::{MOST_PARTS, Metric, NO_RECORDED_VALUE, STALE, Walk};
 use crate::prometheus_remote_write::drops::Reason;
 use crate::prometheus_remote_write::table::{Context, ExtraKind, PointLabels, Value};
 use crate::prometheus_remote_write::totals::Observations;
@@ -84,14 +84,14 @@ impl<'a> Walk<'a, '_> {
         read
     }
 
-    /// Bounds must grow. A last one of infinity, which OTLP leaves out, is left out.
+    /// Bounds must grow, and not be too many. A last one of infinity, which OTLP leaves out, is left out.
     fn check_bounds(&mut self) -> Result<(), Reason> {
         let bounds = &mut self.scratch.bounds;
         if bounds.last() == Some(&f64::INFINITY) {
             bounds.pop();
         }
         let grow = bounds.windows(2).all(|pair| pair[0] < pair[1]);
-        if grow && !bounds.first().is_some_and(|bound| bound.is_nan()) {
+        if grow && bounds.len() <= MOST_PARTS && !bounds.first().is_some_and(|bound| bound.is_nan()) {
             Ok(())
         } else {
             Err(Reason::InvalidHistogram)

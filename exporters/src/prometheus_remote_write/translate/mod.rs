@@ -47,6 +47,10 @@ const MOST_BYTES: usize = 32 << 20;
 /// peer from having its longest attribute copied for each of its points.
 const MOST_LABEL_BYTES: usize = 64 << 10;
 
+/// The most buckets of a histogram and quantiles of a summary. Each becomes a series, which takes more than
+/// it took on the wire.
+const MOST_PARTS: usize = 10_000;
+
 /// The value that says that a series has ended; a NaN of its own.
 const STALE: u64 = 0x7ff0_0000_0000_0002;
 /// `DataPointFlags.NO_RECORDED_VALUE_MASK`.
@@ -71,14 +75,24 @@ enum Data {
 }
 
 impl Data {
-    fn of(data: Part<'_>) -> Self {
-        match data.number {
+    /// What the data of a metric is, and its temporality. One pass, for there may be many points.
+    fn of(data: Part<'_>) -> (Self, u64) {
+        let (mut temporality, mut is_monotonic) = (0, false);
+        for field in data.fields() {
+            match field.number {
+                2 => temporality = field.value.number(),
+                3 => is_monotonic = field.value.number() != 0,
+                _ => {}
+            }
+        }
+        let kind = match data.number {
             5 => Self::Gauge,
-            7 => Self::Sum { is_monotonic: data.number(3) != 0 },
+            7 => Self::Sum { is_monotonic },
             9 => Self::Histogram,
             10 => Self::Exponential,
             _ => Self::Summary,
-        }
+        };
+        (kind, if kind.has_temporality() { temporality } else { CUMULATIVE })
     }
 
     fn naming(self) -> MetricKind {
@@ -115,6 +129,8 @@ pub struct Translator {
     settings: Settings,
     runs: Runs,
     hashes: Hashes,
+    /// Whom the batch is from.
+    origin: [u64; 2],
     totals: Totals,
     target_times: TargetTimes,
     /// The series of the batch, or of a part of it.
@@ -133,6 +149,7 @@ impl Translator {
             settings,
             runs,
             hashes: Hashes::default(),
+            origin: [0; 2],
             totals: Totals::default(),
             target_times: TargetTimes::default(),
             table: Table::default(),
@@ -142,8 +159,10 @@ impl Translator {
         }
     }
 
-    /// Forgets the batch before.
-    pub fn begin(&mut self) {
+    /// Forgets the batch before. `origin` says whom the next one is from: what different origins send goes to
+    /// different places and is never added up.
+    pub fn begin(&mut self, origin: &[u8]) {
+        self.origin = self.hashes.of(origin);
         self.drops.clear();
         self.metadata.clear();
         self.families.clear();
@@ -243,8 +262,7 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// What all points of a metric need; a reason when none of them can be translated.
     fn describe(&mut self, scope: &ScopeContext, part: Part<'a>, data: Part<'a>) -> Result<Metric, Reason> {
-        let kind = Data::of(data);
-        let temporality = if kind.has_temporality() { data.number(2) } else { CUMULATIVE };
+        let (kind, temporality) = Data::of(data);
         if !matches!(temporality, DELTA | CUMULATIVE) {
             return Err(Reason::InvalidTemporality);
         }
@@ -267,10 +285,10 @@ impl<'a, 't> Walk<'a, 't> {
 
     fn identity(&self, scope: &ScopeContext, metric: Part<'a>, data: u32) -> u128 {
         let hashes = &self.to.hashes;
-        let [resource, scope] = scope.identity;
+        let [origin, resource, scope] = scope.identity;
         let name = hashes.of(metric.text(metric_field::NAME).as_bytes());
         let unit = hashes.of(metric.text(metric_field::UNIT).as_bytes());
-        hashes.combined([resource, scope, name, unit, hashes.of(&data.to_le_bytes())])
+        hashes.combined([origin, resource, scope, name, unit, hashes.of(&data.to_le_bytes())])
     }
 
     fn point(

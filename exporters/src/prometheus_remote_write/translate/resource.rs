@@ -69,7 +69,7 @@ impl<'a> ResourceContext<'a> {
     /// The labels of the points of a scope, and what delta points of it are known by.
     pub(super) fn with_scope(&self, scope_group: Part<'_>, translator: &Translator) -> ScopeContext {
         let scope = scope_group.children(1).next().map_or(&[][..], |scope| scope.bytes());
-        let identity = [self.hash, translator.hashes.of(scope)];
+        let identity = [translator.origin, self.hash, translator.hashes.of(scope)];
         let labels = if self.builder.length() > MOST_LABEL_BYTES {
             None
         } else if translator.settings.scope_info {
@@ -106,8 +106,8 @@ impl<'a> ResourceContext<'a> {
 pub(super) struct ScopeContext {
     /// What its points have in common; nothing when that is too long already.
     pub(super) labels: Option<Context>,
-    /// Resource and scope.
-    pub(super) identity: [[u64; 2]; 2],
+    /// Origin, resource and scope.
+    pub(super) identity: [[u64; 2]; 3],
 }
 
 /// The attributes that say which service a resource is.
@@ -142,7 +142,7 @@ fn target_id(group: Part<'_>, builder: &ContextBuilder, translator: &Translator)
         return None;
     }
     let of = |value: Option<String>| translator.hashes.of(value.unwrap_or_default().as_bytes());
-    Some(translator.hashes.combined([of(job), of(instance)]))
+    Some(translator.hashes.combined([translator.origin, of(job), of(instance)]))
 }
 
 /// The attributes of a resource that describe it, for `target_info`.

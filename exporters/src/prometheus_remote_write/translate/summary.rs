@@ -3,7 +3,7 @@
 use spindle_pipeline::otlp::view::Part;
 
 use super::histogram::At;
-use super::{Metric, NO_RECORDED_VALUE, Walk};
+use super::{MOST_PARTS, Metric, NO_RECORDED_VALUE, Walk};
 use crate::prometheus_remote_write::drops::Reason;
 use crate::prometheus_remote_write::table::{Context, ExtraKind};
 
@@ -26,12 +26,13 @@ impl<'a> Walk<'a, '_> {
         point: Part<'a>,
         index: u32,
     ) -> Result<i64, Reason> {
-        let (mut time, mut count, mut sum, mut is_stale) = (0, 0, 0.0, false);
+        let (mut time, mut count, mut sum, mut is_stale, mut quantiles) = (0, 0, 0.0, false, 0);
         for field in point.fields() {
             match field.number {
                 TIME => time = field.value.number(),
                 COUNT => count = field.value.number(),
                 SUM => sum = field.value.double(),
+                QUANTILE_VALUES => quantiles += 1,
                 ATTRIBUTES => self.scratch.attribute(field.value.bytes()),
                 FLAGS => is_stale = field.value.number() & NO_RECORDED_VALUE != 0,
                 _ => {}
@@ -39,6 +40,9 @@ impl<'a> Walk<'a, '_> {
         }
         self.check_labels(context)?;
         let at = At { time: Self::time(time)?, index, is_stale };
+        if quantiles > MOST_PARTS {
+            return Err(Reason::InvalidHistogram);
+        }
         let mut labels = self.labels(context);
         let table = &mut self.to.table;
         table.add(&mut labels, metric.sum, None, at.time, at.value(sum), index);

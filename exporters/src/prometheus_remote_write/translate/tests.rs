@@ -148,6 +148,47 @@ fn histograms_whose_bounds_do_not_grow_are_dropped() {
     }
 }
 
+/// Each bucket becomes a series; a peer cannot make millions of them with one point.
+#[test]
+fn histograms_and_summaries_have_a_bounded_number_of_series() {
+    let bounds: Vec<f64> = (0..=MOST_PARTS).map(|bound| bound as f64).collect();
+    let quantiles = vec![ValueAtQuantile { quantile: 0.5, value: 0.0 }; MOST_PARTS + 1];
+    let summary = SummaryDataPoint {
+        time_unix_nano: seconds(5),
+        quantile_values: quantiles,
+        ..SummaryDataPoint::default()
+    };
+    for metric in [
+        histogram("h", 2, vec![histogram_point(&vec![0; MOST_PARTS + 2], &bounds)]),
+        metric("s", "", MetricData::Summary(Summary { data_points: vec![summary] })),
+    ] {
+        let mut translator = Translator::new(plain(), Runs::default());
+        assert!(translated(&mut translator, &request(vec![], vec![metric])).is_empty());
+        assert_eq!(dropped(&translator), [("invalid_histogram", 1)]);
+    }
+    let largest = histogram_point(&vec![0; MOST_PARTS + 1], &bounds[1..]);
+    assert_eq!(
+        lines(plain(), &request(vec![], vec![histogram("h", 2, vec![largest])])).len(),
+        MOST_PARTS + 3
+    );
+}
+
+/// What two tenants send under the same labels has nothing to do with each other.
+#[test]
+fn origins_are_kept_apart() {
+    let resource = [service(), vec![text("host.name", "n")]].concat();
+    let delta = request(resource, vec![sum("s", 1, true, vec![point(5, 3.0, vec![])])]);
+    let bytes = delta.encode_to_vec();
+    let mut translator = Translator::new(plain(), Runs::default());
+    for origin in [b"a", b"b"] {
+        translator.begin(origin);
+        translator.translate(&bytes, 0);
+        let series: usize =
+            requests(&translator, NO_LIMITS, 1).iter().map(|request| request.timeseries.len()).sum();
+        assert_eq!((series, dropped(&translator)), (2, vec![]), "the sum and target_info");
+    }
+}
+
 /// Summaries as Prometheus has them.
 #[test]
 fn summaries_become_quantiles() {
@@ -675,7 +716,7 @@ fn families_are_described_if_wanted() {
 
 /// Labels, sorted and complete, as one text.
 fn identity(series: &prompb::TimeSeries) -> String {
-    series.labels.iter().map(|label| format!("{:?}={:?};", label.name, label.value)).collect()
+    format!("{:?}", series.labels)
 }
 
 /// What RW 1.0 asks of labels, and that no series has two samples of one time in the whole batch.
@@ -717,7 +758,7 @@ proptest! {
         let request = arbitrary::request(Signal::Metrics, seed, Options { most_records: 8, ..Options::default() });
         let batch = Batch::receive(Signal::Metrics, request).expect("well formed");
         let mut translator = Translator::new(settings(choice), run("r"));
-        translator.begin();
+        translator.begin(b"");
         prop_assert_eq!(translator.translate(&batch.bytes(), 0), None);
         let whole = requests(&translator, NO_LIMITS, 1);
         for times in check(&whole).values() {
@@ -744,20 +785,22 @@ proptest! {
         let pieces = split(Signal::Metrics, &batch.bytes(), Cut { items, bytes: usize::MAX });
         let settings = Settings { target_info: false, ..plain() };
         let mut whole = Translator::new(settings.clone(), Runs::default());
-        whole.begin();
+        whole.begin(b"");
         whole.translate(&batch.bytes(), 0);
         let expected = check(&requests(&whole, NO_LIMITS, 1));
         let mut parts = Translator::new(settings, Runs::default());
         let mut got: BTreeMap<String, Vec<i64>> = BTreeMap::new();
         let mut drops: BTreeMap<&str, u64> = BTreeMap::new();
         for piece in pieces {
-            parts.begin();
+            parts.begin(b"");
             parts.translate(&piece.bytes, 0);
             let counted = dropped(&parts);
             if piece.items == 1 {
                 prop_assert_eq!(counted.len(), usize::from(parts.table.series.is_empty()));
             }
-            counted.into_iter().for_each(|(reason, count)| *drops.entry(reason).or_insert(0) += count);
+            for (reason, count) in counted {
+                *drops.entry(reason).or_insert(0) += count;
+            }
             for (series, times) in check(&requests(&parts, NO_LIMITS, 1)) {
                 got.entry(series).or_default().extend(times);
             }
@@ -767,7 +810,10 @@ proptest! {
             drops.into_iter().filter(|(reason, _)| *reason != "duplicate_sample").collect()
         };
         prop_assert_eq!(without_folded(drops), without_folded(dropped(&whole).into_iter().collect()));
-        got.values_mut().for_each(|times| { times.sort_unstable(); times.dedup(); });
+        for times in got.values_mut() {
+            times.sort_unstable();
+            times.dedup();
+        }
         prop_assert_eq!(got, expected);
     }
 
@@ -778,7 +824,7 @@ proptest! {
         let damaged = arbitrary::damage(&request, seed ^ 1);
         if let Ok(batch) = Batch::receive(Signal::Metrics, damaged) {
             let mut translator = Translator::new(plain(), Runs::default());
-            translator.begin();
+            translator.begin(b"");
             translator.translate(&batch.bytes(), 0);
             check(&requests(&translator, NO_LIMITS, 2));
         }
@@ -795,7 +841,7 @@ fn large_batches_are_translated_in_parts() {
     let one = request(resource, vec![gauge("g", points), gauge("", vec![point(5, 1.0, vec![])])]);
     let bytes = concat(&[bytes::Bytes::from(one.encode_to_vec())]);
     let mut translator = Translator::new(plain(), Runs::default());
-    translator.begin();
+    translator.begin(b"");
     let (mut from, mut values, mut parts, mut targets) = (Some(0), Vec::new(), 0, 0);
     while let Some(position) = from {
         from = translator.translate(&bytes, position);
