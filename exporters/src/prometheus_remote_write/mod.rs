@@ -14,8 +14,8 @@
 //! * **Requests that backends accept.** Labels are sorted, each once, none empty; no two samples of a series
 //!   have the same time; names fit the legacy character set. At most 2,000 samples and
 //!   `max_batch_size_bytes` a request.
-//! * **Bounds.** What is held while a batch is translated is bounded ([`translate`]), as are the running totals
-//!   of delta points ([`totals`]).
+//! * **Bounds.** What is held while a batch is translated is bounded, as are the running totals
+//!   of delta points.
 //!
 //! The future of an export may be dropped at any await: requests that are on their way are cut off, their
 //! outcome is unknown, and nothing here is left half done.
@@ -206,6 +206,7 @@ impl<P: Post> RemoteWrite<P> {
         if let Some(failure) = outcome.failure.filter(|_| !outcome.is_answered) {
             // Nothing was taken: the batch as a whole goes back, and is counted by whoever drops it.
             state.translator.forget_target_times();
+            state.translator.release();
             return Err(failure);
         }
         let mut dropped_items = 0;
@@ -214,6 +215,7 @@ impl<P: Post> RemoteWrite<P> {
             self.telemetry.dropped(component, Signal::Metrics, reason.name()).inc_by(count);
             dropped_items += count;
         }
+        state.translator.release();
         Ok(Exported { dropped_items, ..Exported::default() })
     }
 }
@@ -268,6 +270,7 @@ impl<P: Post> Exporter for RemoteWrite<P> {
             let State { translator, buffers } = &mut *state;
             self.delivery.send_metadata(&translator.metadata, buffers, &headers).await;
         }
+        state.buffers.iter_mut().for_each(Buffers::release);
         self.settle(&mut state, outcome)
     }
 

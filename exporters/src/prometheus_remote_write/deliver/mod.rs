@@ -30,7 +30,7 @@ use tracing::{error, info};
 
 use super::drops::Drops;
 use super::request::{Cursor, Limits, Metadata, WriteRequest, write_metadata};
-use super::table::Table;
+use super::table::{KEPT_BYTES, Table};
 use crate::support::http::{HttpClient, retry_after};
 
 /// What is kept of an answer's text.
@@ -264,6 +264,13 @@ impl<P: Post> Delivery<P> {
 }
 
 impl Buffers {
+    /// Gives back what was needed beyond the usual.
+    pub(super) fn release(&mut self) {
+        self.request.body.shrink_to(KEPT_BYTES);
+        self.compressed.truncate(KEPT_BYTES);
+        self.compressed.shrink_to(KEPT_BYTES);
+    }
+
     /// The request as one block of Snappy.
     fn compress(&mut self) -> Result<Bytes, ExportError> {
         let body = &self.request.body;

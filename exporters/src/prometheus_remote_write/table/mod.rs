@@ -24,6 +24,11 @@ use identity::Lanes;
 pub(super) use label_set::{Attribute, Context, ContextBuilder, Extra, ExtraKind, LabelSet, put_label};
 pub(super) use points::PointSet;
 
+/// What a buffer of bytes keeps between batches.
+pub(super) const KEPT_BYTES: usize = 1 << 20;
+/// What a list keeps between batches.
+const KEPT_SERIES: usize = 8 << 10;
+
 /// The sample belongs to no data point: `target_info`.
 pub(super) const NO_POINT: u32 = u32::MAX;
 /// The end of a list.
@@ -148,6 +153,20 @@ impl Table {
         self.index.clear();
         self.extras.clear();
         self.replaced.clear();
+    }
+
+    /// Empty again; what buffers hold beyond the usual is given back.
+    pub(super) fn release(&mut self) {
+        self.clear();
+        self.labels.shrink_to(KEPT_BYTES);
+        self.bytes.shrink_to(KEPT_BYTES);
+        self.sets.shrink_to(KEPT_SERIES);
+        self.series.shrink_to(KEPT_SERIES);
+        self.samples.shrink_to(KEPT_SERIES);
+        self.exemplars.shrink_to(KEPT_SERIES);
+        self.index.shrink_to(KEPT_SERIES);
+        self.extras.shrink_to(KEPT_SERIES);
+        self.replaced.shrink_to(KEPT_SERIES);
     }
 
     /// About how many bytes it holds.

@@ -188,6 +188,14 @@ impl Translator {
         self.table.write_request(cursor, limits, request)
     }
 
+    /// The batch is done: gives back what was needed beyond the usual.
+    pub fn release(&mut self) {
+        self.table.release();
+        self.metadata = Vec::new();
+        self.families.clear();
+        self.families.shrink_to(0);
+    }
+
     /// The batch was not taken and will be sent again: `target_info` is due again too.
     pub fn forget_target_times(&mut self) {
         self.target_times = TargetTimes::default();

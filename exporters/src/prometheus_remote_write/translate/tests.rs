@@ -858,6 +858,8 @@ fn large_batches_are_translated_in_parts() {
     values.sort_unstable();
     assert_eq!(values, (0..3_000).collect::<Vec<usize>>());
     assert!(parts > 2, "{parts}");
+    translator.release();
+    assert!(translator.table.labels.capacity() <= 1 << 20, "idle, it is small again");
     assert_eq!(targets, 1);
     assert_eq!(dropped(&translator), [("invalid_name", 1)]);
 }
