@@ -5,6 +5,7 @@ pub mod file;
 pub mod nop;
 pub mod otlp_grpc;
 pub mod otlp_http;
+pub mod prometheus_remote_write;
 pub mod support;
 
 use spindle_pipeline::component::Registry;
@@ -16,4 +17,5 @@ pub fn register(registry: &mut Registry) {
     registry.exporter::<nop::Nop>();
     registry.exporter::<otlp_grpc::OtlpGrpc>();
     registry.exporter::<otlp_http::OtlpHttp>();
+    registry.exporter::<prometheus_remote_write::PrometheusRemoteWrite>();
 }

@@ -56,7 +56,8 @@ pub fn partial_success_json(response: &[u8]) -> Result<Exported, Unreadable> {
         .into_iter()
         .find_map(|name| count(&partial[name]));
     let message = partial["errorMessage"].as_str().unwrap_or_default();
-    Ok(Exported { rejected_items: rejected.unwrap_or(0), message: shown(message.as_bytes()) })
+    let rejected_items = rejected.unwrap_or(0);
+    Ok(Exported { rejected_items, message: shown(message.as_bytes()), ..Exported::default() })
 }
 
 /// A number of 64 bits, which JSON has as text or as a number.

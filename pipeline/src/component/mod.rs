@@ -73,6 +73,10 @@ pub trait Exporter: Send + Sync + 'static {
     /// Makes one attempt. May be dropped at any await when the timeout passes.
     async fn export(&self, batch: &Batch) -> Result<Exported, ExportError>;
 
+    /// The process is stopping: an exporter that waits between attempts of its own makes these waits short
+    /// from now on ([`crate::export::HURRIED_WAIT`]). What is held is still exported.
+    fn hurry(&self) {}
+
     /// Flushes what is buffered, for exporters that write files. Nothing is exported afterwards.
     async fn stop(&self) {}
 }
@@ -82,6 +86,9 @@ pub trait Exporter: Send + Sync + 'static {
 pub struct Exported {
     /// Items that the back end refused in an otherwise successful answer (partial success).
     pub rejected_items: u64,
+    /// Items that the exporter itself gave up and has counted with their reasons, for exporters that cut a
+    /// batch into requests with a fate of their own. They count as neither sent nor rejected.
+    pub dropped_items: u64,
     /// What the back end said.
     pub message: String,
 }

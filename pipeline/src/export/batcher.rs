@@ -71,7 +71,8 @@ impl Batcher {
         while self.sending.join_next().await.is_some() {}
     }
 
-    async fn add(&mut self, entry: Entry) {
+    async fn add(&mut self, mut entry: Entry) {
+        entry.ticket.joins(&entry.batch);
         let key = self.partition(&entry.batch);
         let due = Instant::now() + self.config.flush_timeout.get();
         let pending = self.pending.entry(key).or_insert_with(|| Pending {

@@ -34,10 +34,12 @@ use crate::error::ConsumeError;
 use crate::signal::Signal;
 use crate::telemetry::Metric;
 
-pub use config::{BatchConfig, ExportSettings, QueueConfig, RetryConfig, Sizer, validate};
+pub use config::{BatchConfig, ExportSettings, PartitionConfig, QueueConfig, RetryConfig, Sizer, validate};
+pub use retry::Backoff;
 
 use batcher::Batcher;
 use queue::{Entry, Queue};
+pub use sender::HURRIED_WAIT;
 use sender::Sender;
 
 /// The end of a pipeline: an exporter and what is around it.

@@ -58,10 +58,19 @@ pub(super) struct Ticket {
     size: Gauge,
     lost: Option<Counter>,
     _room: OwnedSemaphorePermit,
-    _pace: Option<OwnedSemaphorePermit>,
+    pace: Option<OwnedSemaphorePermit>,
 }
 
 impl Ticket {
+    /// The batch waits for others to be joined with, by will and not because the back end is slow: from now
+    /// on it slows senders down by its bytes alone, however small and many requests are.
+    pub(super) fn joins(&mut self, batch: &Batch) {
+        let by_size = batch.byte_size() / PACE_UNIT;
+        if let Some(pace) = &mut self.pace {
+            drop(pace.split(pace.num_permits().saturating_sub(by_size)));
+        }
+    }
+
     /// The fate of the batch is known; whoever reported it has counted it.
     pub(super) fn answer(mut self, result: Result<(), ConsumeError>) {
         self.lost = None;
@@ -128,7 +137,7 @@ impl Queue {
             size: self.size.clone(),
             lost: Some(self.dropped_at_shutdown.clone()),
             _room: room,
-            _pace: pace,
+            pace,
         };
         self.lock().push_back(Entry { batch, ticket });
         self.ready.notify_one();

@@ -5,16 +5,18 @@ use tokio::time::Instant;
 
 use super::config::RetryConfig;
 
-/// The waits of one request.
+/// The waits of one request. The export stage keeps one for each batch; an exporter that cuts a batch
+/// into requests with a fate of their own keeps one for each of these.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     interval: f64,
     start: Instant,
     config: RetryConfig,
 }
 
 impl Backoff {
-    pub(crate) fn new(config: &RetryConfig) -> Self {
+    /// The waits of a request whose first attempt starts now.
+    pub fn new(config: &RetryConfig) -> Self {
         Self {
             interval: config.initial_interval.get().as_secs_f64(),
             start: Instant::now(),
@@ -24,7 +26,7 @@ impl Backoff {
 
     /// How long to wait before the next attempt, not less than the back end asks for; `None` when that
     /// would be beyond `max_elapsed_time`.
-    pub(crate) fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
+    pub fn next(&mut self, asked: Option<Duration>) -> Option<Duration> {
         let spread = self.interval * self.config.randomization_factor;
         let jittered = self.interval - spread + fastrand::f64() * 2.0 * spread;
         self.interval =

@@ -19,7 +19,7 @@ use crate::status::{Status, StatusHandle};
 use crate::telemetry::{Counter, Gauge, Metric, Telemetry};
 
 /// The longest wait between attempts once the process is stopping.
-const HURRIED_WAIT: Duration = Duration::from_millis(200);
+pub const HURRIED_WAIT: Duration = Duration::from_millis(200);
 
 pub(super) struct Sender {
     id: ComponentId,
@@ -77,6 +77,7 @@ impl Sender {
     /// The process is stopping: waits between attempts become short.
     pub(super) fn hurry(&self) {
         self.hurry.cancel();
+        self.exporter.hurry();
     }
 
     pub(super) fn count(&self, metric: fn(Signal) -> Metric, items: usize) {
@@ -138,7 +139,7 @@ impl Sender {
     fn succeeded(&self, batch: &Batch, exported: &Exported) {
         let items = batch.items() as u64;
         let rejected = exported.rejected_items.min(items);
-        self.counters.sent.inc_by(items - rejected);
+        self.counters.sent.inc_by(items.saturating_sub(rejected + exported.dropped_items));
         self.status.report(Status::Ok);
         if rejected > 0 {
             self.telemetry.dropped(self.name(), self.signal, "partial_success").inc_by(rejected);

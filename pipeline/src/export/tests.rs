@@ -274,7 +274,7 @@ async fn an_attempt_that_hangs_is_repeated() {
 /// Partial success is success: what the back end refused is counted, nothing is sent again.
 #[tokio::test(start_paused = true)]
 async fn partial_success_is_counted_and_not_repeated() {
-    let partial = Exported { rejected_items: 3, message: "too old".to_owned() };
+    let partial = Exported { rejected_items: 3, message: "too old".to_owned(), ..Exported::default() };
     let exporter = Scripted::answering([Ok(partial)]);
     let stage = Stage::start(&exporter, &settings(Some(QueueConfig::default())));
     stage.send(10).await.expect("taken");
@@ -359,9 +359,7 @@ fn batching(min_size: u64, max_size: u64, keys: &[&str]) -> QueueConfig {
     let batch = BatchConfig {
         min_size,
         max_size,
-        partition: config::PartitionConfig {
-            metadata_keys: keys.iter().map(|key| (*key).to_owned()).collect(),
-        },
+        partition: PartitionConfig { metadata_keys: keys.iter().map(|key| (*key).to_owned()).collect() },
         ..BatchConfig::default()
     };
     QueueConfig { batch: Optional::Present(batch), ..QueueConfig::default() }

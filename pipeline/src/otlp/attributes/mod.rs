@@ -65,9 +65,9 @@ pub fn value_of<'a>(attribute: Value<'a>, key: &str) -> Option<AnyValue<'a>> {
     (found == key.as_bytes()).then_some(AnyValue(value))
 }
 
-/// The bytes of an attribute's key and of its value.
+/// The bytes of an attribute's key and of its value; the last of each counts.
 #[inline]
-pub(super) fn key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
+pub fn key_and_value(attribute: &[u8]) -> (&[u8], &[u8]) {
     usual_key_and_value(attribute).unwrap_or_else(|| unusual_key_and_value(attribute))
 }
 
