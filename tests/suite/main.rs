@@ -2,4 +2,5 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
+mod sdks;
 mod traces;
