@@ -2,5 +2,8 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
+mod delivery;
+mod guides;
+mod load;
 mod sdks;
 mod traces;
