@@ -16,7 +16,9 @@ impl Http {
     /// Connects on the first request.
     #[expect(clippy::new_without_default, reason = "a client is no value")]
     pub fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).build_http())
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        Self(Client::builder(TokioExecutor::new()).build(connector))
     }
 
     /// Makes one request and reads the whole answer.

@@ -17,5 +17,6 @@ pub mod plain;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod raw;
 pub mod script;
 pub mod wait;

@@ -162,6 +162,12 @@ impl Capture {
         self.taken(signal).into_iter().map(|request| M::decode(request.body).unwrap()).collect()
     }
 
+    /// How many spans it has taken.
+    pub fn span_count(&self) -> usize {
+        let groups = self.traces().into_iter().flat_map(|request| request.resource_spans);
+        groups.flat_map(|group| group.scope_spans).map(|scope| scope.spans.len()).sum()
+    }
+
     /// The ids of the spans that it has taken, as numbers, repetitions included.
     pub fn span_ids(&self) -> Vec<u64> {
         span_ids(&self.traces())
@@ -178,7 +184,7 @@ impl Capture {
     /// Waits until it has taken so many spans.
     pub async fn wait_for_spans(&self, count: usize) {
         wait::until(&format!("{count} spans at the capturing back end"), || async {
-            let found = self.span_ids().len();
+            let found = self.span_count();
             if found >= count { Ok(()) } else { Err(found) }
         })
         .await;
