@@ -20,7 +20,7 @@ pub struct Cli {
 /// What all commands read.
 #[derive(Clone, Debug, Default, Args)]
 pub struct Options {
-    /// A configuration: a path, file:PATH, env:NAME or yaml:TEXT; later ones are laid over earlier ones.
+    /// A configuration: a path, or file:..., env:NAME or yaml:...; later ones are laid over earlier ones.
     /// Without any, an embedded one receives OTLP, reads host and GPU metrics and writes it all to the
     /// run folder.
     #[arg(long = "config", value_name = "URI", global = true)]

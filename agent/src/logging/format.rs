@@ -18,7 +18,12 @@ pub struct Line {
     pub fields: Map<String, Value>,
     /// How often it was not written before.
     pub repeated: u64,
+    /// The debug exporter's: what it prints is asked for, whole and every time.
+    pub is_raw: bool,
 }
+
+/// Where the debug exporter's events come from.
+const RAW_TARGET: &str = "spindle_exporters::debug";
 
 /// Fields that differ between repetitions of one line.
 const VOLATILE: [&str; 5] = ["interval", "dropped_items", "rejected_items", "peer", "repeated"];
@@ -31,6 +36,7 @@ impl Line {
             message: String::new(),
             fields: Map::new(),
             repeated: 0,
+            is_raw: event.metadata().target().starts_with(RAW_TARGET),
         };
         event.record(&mut line);
         line
@@ -68,7 +74,9 @@ impl Line {
         } else {
             let fields =
                 if fields.is_empty() { String::new() } else { format!("\t{}", Value::Object(fields)) };
-            format!("{time}\t{}\t{}{fields}", level_name(self.level), self.message.replace('\n', "\\n"))
+            // A client must not be able to write lines of its own into the log.
+            let message = if self.is_raw { self.message.clone() } else { self.message.replace('\n', "\\n") };
+            format!("{time}\t{}\t{message}{fields}", level_name(self.level))
         };
         spindle_config::secret::redact_urls(&text).into_owned() + "\n"
     }

@@ -118,7 +118,8 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         let Some(log) = LOG.get() else { return };
         let mut line = Line::read(event);
         let mut state = log.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match state.suppressor.judge(&line) {
+        let verdict = if line.is_raw { Verdict::Write } else { state.suppressor.judge(&line) };
+        match verdict {
             Verdict::Write => {}
             Verdict::WriteRepeated(times) => line.repeated = times,
             Verdict::Hold => return,

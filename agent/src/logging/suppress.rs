@@ -95,6 +95,12 @@ impl Suppressor {
         self.seen.insert(identity, Seen { since: now, count, held: None });
     }
 
+    /// How many different lines are remembered.
+    #[cfg(test)]
+    pub fn remembered(&self) -> usize {
+        self.seen.len()
+    }
+
     /// The lines that are held back, with their counts.
     pub fn drain(&mut self) -> Vec<Line> {
         let held = self.seen.drain().filter_map(|(_, seen)| {

@@ -42,7 +42,8 @@ struct TestConfig {
 
 impl ComponentConfig for TestConfig {
     fn listeners(&self) -> Vec<Listener> {
-        let address = spindle_config::types::ListenAddress::parse(&self.listen, Default::default());
+        let address =
+            spindle_config::types::ListenAddress::parse(&self.listen, spindle_config::types::Transport::Tcp);
         let listener = |address| Listener { key: "listen".to_owned(), address, protocol: "tcp" };
         address.into_iter().map(listener).collect()
     }

@@ -464,3 +464,6 @@ const SEVERITY: &[(&str, i32)] = &[
     ("SEVERITY_NUMBER_FATAL3", 23),
     ("SEVERITY_NUMBER_FATAL4", 24),
 ];
+
+#[cfg(test)]
+mod tests;

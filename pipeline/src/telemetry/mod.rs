@@ -4,6 +4,7 @@
 //! edge and the export stage around every exporter, so component authors add only what is special to
 //! them. Handles are made once and kept: counting is one atomic addition.
 
+mod docs;
 mod metric;
 mod page;
 mod process;
@@ -19,6 +20,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
+pub use docs::markdown;
 pub use metric::{Instrument, Metric, MetricRow};
 pub use page::Suffixes;
 

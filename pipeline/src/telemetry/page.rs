@@ -17,6 +17,15 @@ pub struct Suffixes {
     pub units: bool,
 }
 
+/// What Prometheus appends for a unit.
+pub(super) fn unit_suffix(unit: &str) -> &'static str {
+    match unit {
+        "s" => "_seconds",
+        "By" => "_bytes",
+        _ => "",
+    }
+}
+
 /// One family of the page.
 #[derive(Default)]
 struct Family<'a> {
@@ -67,11 +76,7 @@ impl Family<'_> {
         let mut name = self.name.to_owned();
         let bare = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_prefix('_')).unwrap_or(&name);
         let unit = Metric::rows().iter().find(|row| row.name == bare).map_or("", |row| row.unit);
-        let suffix = match unit {
-            "s" => "_seconds",
-            "By" => "_bytes",
-            _ => "",
-        };
+        let suffix = unit_suffix(unit);
         if suffixes.units && !name.ends_with(suffix) {
             name.push_str(suffix);
         }

@@ -66,3 +66,14 @@ fn every_metric_finds_its_own_row() {
     }
     assert_eq!(Metric::receiver_accepted(Signal::Logs).row().name, "receiver_accepted_log_records");
 }
+
+/// The page in the docs is the list in the code; `UPDATE_GOLDENS=1` writes it anew.
+#[test]
+fn the_docs_list_every_metric() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, markdown()).expect("writes");
+    }
+    let page = std::fs::read_to_string(path).expect("docs/metrics.md");
+    assert_eq!(page, markdown(), "run UPDATE_GOLDENS=1 cargo test -p spindle-pipeline");
+}

@@ -256,7 +256,7 @@ async fn bad_requests_have_the_right_status() {
         "{protocols: {grpc: {endpoint: 127.0.0.1:0}, http: {endpoint: 127.0.0.1:0, max_request_body_size: 1000, compression_algorithms: [\"\", gzip]}}}",
     );
     let bomb = Encoding::Gzip.compress(&[0; 5000], None).expect("compresses");
-    let cases: Vec<(&str, &str, Vec<(&str, &str)>, Bytes, u16, &str)> = vec![
+    let cases: [(_, _, _, Bytes, _, _); 10] = [
         (
             "malformed",
             "/v1/traces",

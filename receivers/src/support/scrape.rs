@@ -5,13 +5,14 @@
 //! * A call that hangs (a driver, a dead file system) holds up its thread and nothing else. After
 //!   [`ScrapeSettings::patience`] the receiver says so in its status and once in the log; when the call
 //!   comes back, so does the receiver.
+//! * A panic while reading ends the receiver with an error, which the health check shows.
 //! * Readings cross over by a channel, as raw values. Names are given on this side, on the way out.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use spindle_pipeline::Batch;
 use spindle_pipeline::component::{Consumer, ReceiverContext};
 use spindle_pipeline::error::RunError;
@@ -83,7 +84,7 @@ pub async fn run<S: Source>(
                 }
             }
             () = worker.answered.notified() => {
-                while let Ok(reading) = worker.readings.try_recv() {
+                while let Some(reading) = worker.take()? {
                     watch.answered();
                     let published = publish(reading, unix_nanoseconds());
                     counters.errored.inc_by(published.errors as u64);
@@ -125,6 +126,9 @@ impl<R: Send + 'static> Worker<R> {
         let notify = Arc::clone(&answered);
         let work = move || {
             // Ends when the receiver is gone. Nobody waits for it: it may hang in a driver.
+            // Dropped in this order: first the channel closes, then the receiver looks at it.
+            let _last = NotifyOnDrop(Arc::clone(&notify));
+            let answers = answers;
             for () in asked {
                 if answers.send(source.read()).is_err() {
                     break;
@@ -139,9 +143,27 @@ impl<R: Send + 'static> Worker<R> {
         Ok(Self { requests, readings, answered })
     }
 
+    /// A reading that has come, if one has. An error when the thread is gone, which only a panic does.
+    fn take(&self) -> Result<Option<R>, RunError> {
+        match self.readings.try_recv() {
+            Ok(reading) => Ok(Some(reading)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(TryRecvError::Disconnected) => Err(RunError("the reading thread panicked".to_owned())),
+        }
+    }
+
     /// Asks for a reading; false when one is waiting to be started already.
     fn request(&self) -> bool {
         self.requests.try_send(()).is_ok()
+    }
+}
+
+/// Wakes the receiver when the thread ends, however it does.
+struct NotifyOnDrop(Arc<Notify>);
+
+impl Drop for NotifyOnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

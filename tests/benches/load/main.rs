@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! cargo build --release && cargo bench -p spindle-tests --bench load
+//! cargo bench -p spindle-tests --bench load -- "1 span a request"      # only these rows
 //! ```
 //!
 //! Load: 4 connections with 8 requests in flight each, spans of about 540 bytes, no compression. The
@@ -71,8 +72,9 @@ fn main() {
     match arguments.next().as_deref() {
         Some("sink") => servers::sink(),
         Some("pass-through") => servers::pass_through(&arguments.next().expect("the sink's address")),
-        Some(other) => panic!("unknown role {other}"),
-        None => report::run(),
+        // Only rows whose name contains this.
+        Some(filter) => report::run(filter),
+        None => report::run(""),
     }
 }
 
@@ -85,10 +87,13 @@ fn agent_binary() -> PathBuf {
 
 /// The agent's configuration of a scenario.
 fn agent_config(scenario: &Scenario, port: u16, health: u16, sink: &str) -> String {
+    let sampler = "probabilistic_sampler: {sampling_percentage: 10}, ";
+    let processors =
+        format!("{}batch: {{}}", if scenario.pipeline.contains("sampler") { sampler } else { "" });
     let run = if scenario.name.starts_with("run label") { "run: {id: bench}\n" } else { "" };
     format!(
         "{run}receivers: {{otlp: {{protocols: {{grpc: {{endpoint: 127.0.0.1:{port}}}}}}}}}
-processors: {{batch: {{}}, probabilistic_sampler: {{sampling_percentage: 10}}}}
+processors: {{{processors}}}
 exporters: {{otlp_grpc: {{endpoint: {sink}, compression: none, tls: {{insecure: true}}}}}}
 extensions: {{health_check: {{endpoint: 127.0.0.1:{health}}}}}
 service:

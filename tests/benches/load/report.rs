@@ -15,14 +15,14 @@ use super::{ROUNDS, SCENARIOS, Scenario, agent_binary, agent_config};
 const SETTLE: Duration = Duration::from_millis(600);
 
 #[tokio::main]
-pub async fn run() {
+pub async fn run(filter: &str) {
     let sink = Server::start("sink", None).await;
     let pass_through = Server::start("pass-through", Some(&sink.address)).await;
     println!(
         "| CPU per span, relative to raw tonic | must | aim | measured (median) | min - max | peak RSS | refused |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for scenario in &SCENARIOS {
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.name.contains(filter)) {
         measure(scenario, &sink.address, &pass_through).await;
     }
     println!();

@@ -1,1 +1,104 @@
+use std::convert::Infallible;
 
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::service::service_fn;
+use spindle_config::types::{ListenAddress, Transport};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::*;
+use crate::net::listen::bind;
+
+struct Running {
+    address: SocketAddr,
+    drain: CancellationToken,
+    task: tokio::task::JoinHandle<std::io::Result<()>>,
+}
+
+/// A server that answers "hello" after a while, to whom it is told.
+fn start(options: ServeOptions, wait: Duration) -> Running {
+    let address = ListenAddress::parse("127.0.0.1:0", Transport::Tcp).expect("parses");
+    let bound = bind(&address, "endpoint").expect("binds");
+    let address = bound.tcp_address().expect("tcp");
+    let drain = CancellationToken::new();
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        tokio::time::sleep(wait).await;
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string());
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(format!("hello {}", peer.unwrap_or_default()))))
+    });
+    let task = tokio::spawn(serve(bound, None, options, service, drain.clone()));
+    Running { address, drain, task }
+}
+
+async fn get(address: SocketAddr, is_http2: bool) -> String {
+    let client: hyper_util::client::legacy::Client<_, Full<Bytes>> =
+        hyper_util::client::legacy::Client::builder(TokioExecutor::new()).http2_only(is_http2).build_http();
+    let response = client.get(format!("http://{address}/").parse().expect("a URI")).await.expect("answered");
+    String::from_utf8(response.collect().await.expect("a body").to_bytes().to_vec()).expect("text")
+}
+
+/// Both versions of HTTP come in by one door, and the service knows from where.
+#[tokio::test]
+async fn both_versions_are_served_on_one_socket() {
+    let server = start(ServeOptions::default(), Duration::ZERO);
+    assert_eq!(get(server.address, false).await, "hello 127.0.0.1");
+    assert_eq!(get(server.address, true).await, "hello 127.0.0.1");
+}
+
+/// Draining waits for what is in flight and for nothing else: an idle connection does not hold it up.
+#[tokio::test]
+async fn draining_waits_for_requests_and_not_for_idle_connections() {
+    let server = start(ServeOptions::default(), Duration::from_millis(200));
+    let idle = TcpStream::connect(server.address).await.expect("connects");
+    let asking = tokio::spawn(get(server.address, false));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    server.drain.cancel();
+    assert_eq!(asking.await.expect("ends"), "hello 127.0.0.1");
+    tokio::time::timeout(Duration::from_secs(5), server.task)
+        .await
+        .expect("in time")
+        .expect("ends")
+        .expect("well");
+    drop(idle);
+}
+
+/// A client that sends its headers a byte at a time is sent away after the time it is given.
+#[tokio::test]
+async fn slow_headers_are_cut_off() {
+    let options =
+        ServeOptions { read_header_timeout: Some(Duration::from_millis(100)), ..ServeOptions::default() };
+    let server = start(options, Duration::ZERO);
+    let mut stream = TcpStream::connect(server.address).await.expect("connects");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ").await.expect("writes");
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "the connection is still open");
+}
+
+/// `max_connection_idle` and `idle_timeout` close connections that nobody uses, and no others.
+#[tokio::test]
+async fn idle_connections_are_closed() {
+    let options = ServeOptions { max_idle: Some(Duration::from_millis(100)), ..ServeOptions::default() };
+    let server = start(options, Duration::from_millis(400));
+    let mut stream = TcpStream::connect(server.address).await.expect("connects");
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("writes");
+    let mut answer = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await;
+    assert!(closed.is_ok(), "the connection is still open");
+    assert!(String::from_utf8_lossy(&answer).contains("hello"), "a request in flight is answered first");
+}
+
+/// Garbage on the socket ends that connection and nothing else.
+#[tokio::test]
+async fn garbage_ends_its_connection_only() {
+    let server = start(ServeOptions::default(), Duration::ZERO);
+    let mut stream = TcpStream::connect(server.address).await.expect("connects");
+    stream
+        .write_all(&[0x16, 3, 1, 0, 200, 1, 0, 0, 196, 3, 3, 0xff, 0, 13, 10, 13, 10])
+        .await
+        .expect("writes");
+    let mut rest = Vec::new();
+    let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+    assert!(closed.is_ok(), "the connection is still open");
+    assert_eq!(get(server.address, true).await, "hello 127.0.0.1");
+}

@@ -78,6 +78,21 @@ impl From<u64> for PointValue {
 /// An attribute of a point.
 pub type PointAttribute<'a> = (&'a str, NewValue<'a>);
 
+/// Attributes that many points share, in wire form: encoded once, copied to each point.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedAttributes(Vec<u8>);
+
+impl SharedAttributes {
+    /// Encodes attributes.
+    pub fn new(attributes: &[PointAttribute<'_>]) -> Self {
+        let mut shared = Self::default();
+        for (key, value) in attributes {
+            put_attribute(&mut shared.0, POINT_ATTRIBUTES, key, value);
+        }
+        shared
+    }
+}
+
 /// A metrics request being written. The buffers are kept from one request to the next.
 #[derive(Debug, Default)]
 pub struct MetricsBuilder {
@@ -93,6 +108,8 @@ pub struct MetricsBuilder {
 }
 
 const CUMULATIVE: u64 = 2;
+/// The field of `NumberDataPoint` that holds its attributes.
+const POINT_ATTRIBUTES: u32 = 7;
 
 impl MetricsBuilder {
     /// Starts a request: points are of time `now`, counters count since `start`, both in nanoseconds
@@ -102,6 +119,11 @@ impl MetricsBuilder {
         self.request.clear();
         self.items = 0;
         (self.start, self.now) = (start, now);
+    }
+
+    /// Counters that follow count since another time, in nanoseconds since 1970.
+    pub fn count_since(&mut self, start: u64) {
+        self.start = start;
     }
 
     /// Starts a resource, with its attributes, and the scope that its metrics come from.
@@ -126,6 +148,17 @@ impl MetricsBuilder {
         value: impl Into<PointValue>,
         attributes: &[PointAttribute<'_>],
     ) {
+        self.shared_point(info, value, &SharedAttributes::default(), attributes);
+    }
+
+    /// Adds a point with attributes that it shares with others, and some of its own.
+    pub fn shared_point(
+        &mut self,
+        info: &MetricInfo,
+        value: impl Into<PointValue>,
+        shared: &SharedAttributes,
+        attributes: &[PointAttribute<'_>],
+    ) {
         if self.metric.as_ref() != Some(info) {
             self.end_metric();
             self.metric = Some(*info);
@@ -139,8 +172,9 @@ impl MetricsBuilder {
             PointValue::Double(value) => put_double(&mut self.point, 4, value),
             PointValue::Int(value) => put_fixed64(&mut self.point, 6, value as u64),
         }
+        self.point.extend_from_slice(&shared.0);
         for (key, value) in attributes {
-            put_attribute(&mut self.point, 7, key, value);
+            put_attribute(&mut self.point, POINT_ATTRIBUTES, key, value);
         }
         put_bytes(&mut self.data, 1, &self.point);
         self.items += 1;

@@ -11,6 +11,9 @@ use super::*;
 const COUNT: MetricInfo =
     MetricInfo { name: "readings", description: "", unit: "1", kind: MetricKind::Gauge };
 
+/// The time that makes the source panic.
+const PANIC: u64 = 13;
+
 struct Counting {
     count: u64,
     takes: Arc<AtomicU64>,
@@ -21,6 +24,7 @@ impl Source for Counting {
 
     fn read(&mut self) -> u64 {
         self.count += 1;
+        assert!(self.takes.load(Ordering::Relaxed) != PANIC, "a bug in the source");
         std::thread::sleep(Duration::from_millis(self.takes.load(Ordering::Relaxed)));
         self.count
     }
@@ -93,4 +97,14 @@ async fn a_hanging_reading_is_told_and_recovers() {
     assert!(!is_hanging(&harness.board));
     let labels = vec![("receiver".into(), "test".into())];
     assert!(harness.telemetry.counter(Metric::ScraperSkippedReadings, labels).get() > 0);
+}
+
+/// A bug in a scraper is an error of that receiver, told at once, not a reading that never comes.
+#[tokio::test]
+async fn a_panicking_source_ends_its_receiver() {
+    let harness = start(5);
+    harness.sink.wait_for_items(1).await;
+    harness.takes.store(PANIC, Ordering::Relaxed);
+    let ended = tokio::time::timeout(Duration::from_secs(10), harness.task).await.expect("in time");
+    assert_eq!(ended.expect("no panic here"), Err(RunError("the reading thread panicked".to_owned())));
 }
