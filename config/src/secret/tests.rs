@@ -54,6 +54,13 @@ fn keys_are_secret_by_their_names() {
         "passphrase",
         "htpasswd",
         "db_pwd",
+        "haeders",
+        "Headrs",
+        "pasword",
+        "passwort",
+        "secrte",
+        "tokn",
+        "api_ky",
     ];
     let public = [
         "",
@@ -74,6 +81,10 @@ fn keys_are_secret_by_their_names() {
         "bearer_token_auth/2",
         "authenticator",
         "username",
+        "readers",
+        "header",
+        "authority",
+        "timeout",
     ];
     for key in secret {
         assert!(is_secret_key(key), "{key}");
