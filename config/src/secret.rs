@@ -78,12 +78,16 @@ pub fn is_secret_key(key: &str) -> bool {
         && !PUBLIC_TYPES.contains(&component_type)
 }
 
-/// Whether a letter is missing, too many, another one, or in the place of its neighbour.
+/// Whether a letter is missing, too many, another one, or in the place of its neighbour, in the whole key
+/// or in its last word.
 fn is_misspelt_secret(key: &str) -> bool {
-    !OTHER_WORDS.contains(&key)
-        && SECRET_NAMES
-            .iter()
-            .any(|name| key.len().abs_diff(name.len()) <= 1 && strsim::damerau_levenshtein(key, name) == 1)
+    let last_word = key.rsplit('_').next().unwrap_or("");
+    [key, last_word].into_iter().any(|word| {
+        let is_near = |name: &&str| {
+            word.len().abs_diff(name.len()) <= 1 && strsim::damerau_levenshtein(word, name) == 1
+        };
+        !OTHER_WORDS.contains(&word) && SECRET_NAMES.iter().any(|name| is_near(name))
+    })
 }
 
 /// Whether everything below this key is a secret, because headers carry credentials under any name.

@@ -61,6 +61,8 @@ fn keys_are_secret_by_their_names() {
         "secrte",
         "tokn",
         "api_ky",
+        "response_haeders",
+        "db_pasword",
     ];
     let public = [
         "",
@@ -85,6 +87,8 @@ fn keys_are_secret_by_their_names() {
         "header",
         "authority",
         "timeout",
+        "metadata_keys",
+        "routing_header",
     ];
     for key in secret {
         assert!(is_secret_key(key), "{key}");
