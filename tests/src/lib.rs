@@ -9,8 +9,10 @@
 
 pub mod agent;
 pub mod capture;
+pub mod cli;
 pub mod client;
 pub mod differ;
+pub mod golden;
 pub mod jaeger;
 pub mod peers;
 pub mod plain;

@@ -41,10 +41,24 @@ impl Process {
     /// Waits until a line contains `text`.
     pub async fn wait_for_line(&self, text: &str) {
         wait::until(&format!("\"{text}\" from {}", self.name), || async {
+            let has_ended = self.has_ended();
             let output = self.output();
-            if output.contains(text) { Ok(()) } else { Err(output) }
+            if output.contains(text) {
+                return Ok(());
+            }
+            // What it wrote last may still be on its way to us; then it comes with the next look.
+            assert!(!has_ended || output.is_empty(), "{} has ended without \"{text}\":\n{output}", self.name);
+            Err(output)
         })
         .await;
+    }
+
+    /// Whether it has ended, waited for or not.
+    fn has_ended(&self) -> bool {
+        let Some(id) = self.child.id() else { return true };
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // The state stands behind the name, which is in brackets.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
     }
 
     /// Sends a signal.
