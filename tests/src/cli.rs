@@ -35,7 +35,13 @@ impl Session {
     /// A file in the folder.
     #[must_use]
     pub fn file(self, name: &str, text: &str) -> Self {
-        std::fs::write(self.folder.path().join(name), text).unwrap();
+        self.file_of_bytes(name, text.as_bytes())
+    }
+
+    /// A file in the folder that need not be text.
+    #[must_use]
+    pub fn file_of_bytes(self, name: &str, bytes: &[u8]) -> Self {
+        std::fs::write(self.folder.path().join(name), bytes).unwrap();
         self
     }
 
