@@ -86,7 +86,7 @@ fn is_misspelt_secret(key: &str) -> bool {
         let is_near = |name: &&str| {
             word.len().abs_diff(name.len()) <= 1 && strsim::damerau_levenshtein(word, name) == 1
         };
-        !OTHER_WORDS.contains(&word) && SECRET_NAMES.iter().any(|name| is_near(name))
+        !OTHER_WORDS.contains(&word) && SECRET_NAMES.iter().any(is_near)
     })
 }
 
