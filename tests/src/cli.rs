@@ -1,5 +1,6 @@
 //! The binary as its users run it: commands that end by themselves, with everything they print.
 
+use std::path::Path;
 use std::process::Stdio;
 
 use tempfile::TempDir;
@@ -30,6 +31,11 @@ impl Session {
     #[expect(clippy::new_without_default, reason = "a folder on disk is no value")]
     pub fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap(), variables: Vec::new(), transcript: String::new() }
+    }
+
+    /// The folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// A file in the folder.

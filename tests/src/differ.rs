@@ -7,9 +7,8 @@ const AROUND: usize = 3;
 
 /// Panics with the lines that differ.
 pub fn assert_same<T: PartialEq + Debug>(what: &str, found: &T, expected: &T) {
-    if found != expected {
-        panic!("{what}:\n{}", lines(&format!("{found:#?}"), &format!("{expected:#?}")));
-    }
+    let differ = || lines(&format!("{found:#?}"), &format!("{expected:#?}"));
+    assert!(found == expected, "{what}:\n{}", differ());
 }
 
 /// The same for lists, item by item.

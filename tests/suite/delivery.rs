@@ -50,8 +50,8 @@ async fn a_jaeger_that_is_down_for_twenty_seconds_misses_nothing() {
     })
     .await;
     assert!(load.book().acknowledged.len() > before + 100, "clients were served through the outage");
-    let retries = agent.metric("otelcol_exporter_retries", &[]).await;
-    assert!(retries > 10.0, "{retries} retries while nobody listened");
+    let retries = agent.count("otelcol_exporter_retries", &[]).await;
+    assert!(retries > 10, "{retries} retries while nobody listened");
     let jaeger = jaeger.restart().await;
     let book = load.finish().await;
     wait::until("all acknowledged spans in Jaeger", || async {
@@ -60,7 +60,7 @@ async fn a_jaeger_that_is_down_for_twenty_seconds_misses_nothing() {
         if missing == 0 { Ok(()) } else { Err(format!("{missing} of {}", book.acknowledged.len())) }
     })
     .await;
-    assert_eq!(agent.metric("otelcol_dropped_items", &[]).await, 0.0);
+    assert_eq!(agent.count("otelcol_dropped_items", &[]).await, 0);
     let (status, output) = agent.stop().await;
     assert_eq!(status.code(), Some(0), "{output}");
 }
@@ -206,13 +206,13 @@ async fn a_full_queue_refuses_for_now_and_takes_it_later() {
         book.assert_delivered(&back_end.span_ids(), &BTreeSet::new());
         assert_eq!(book.unsure.len(), 0);
     }
-    let refused = agent.metric("otelcol_exporter_enqueue_failed_spans", &[]).await;
-    assert!(refused >= (20 * SPANS) as f64, "{refused} spans found no room");
-    assert_eq!(refused, agent.metric("otelcol_receiver_refused_spans", &[]).await);
+    let refused = agent.count("otelcol_exporter_enqueue_failed_spans", &[]).await;
+    assert!(refused >= 20 * SPANS as u64, "{refused} spans found no room");
+    assert_eq!(refused, agent.count("otelcol_receiver_refused_spans", &[]).await);
     for transport in ["grpc", "http"] {
         let label = format!("transport=\"{transport}\"");
-        let requests = agent.metric("otelcol_receiver_requests", &[&label, "outcome=\"refused\""]).await;
-        assert!(requests >= 10.0, "{requests} requests refused over {transport}");
+        let requests = agent.count("otelcol_receiver_requests", &[&label, "outcome=\"refused\""]).await;
+        assert!(requests >= 10, "{requests} requests refused over {transport}");
     }
 }
 
@@ -235,11 +235,11 @@ async fn the_back_ends_answers_are_followed() {
     back_end.wait_for_arrivals(requests + 2).await;
     back_end.wait_for_spans((requests - 1) * SPANS).await;
     let dropped =
-        async |reason: &str| agent.metric("otelcol_dropped_items", &[&format!("reason=\"{reason}\"")]).await;
-    assert_eq!((dropped("rejected").await, dropped("partial_success").await), (SPANS as f64, 2.0));
-    assert_eq!(agent.metric("otelcol_exporter_send_failed_spans", &[]).await, SPANS as f64);
+        async |reason: &str| agent.count("otelcol_dropped_items", &[&format!("reason=\"{reason}\"")]).await;
+    assert_eq!((dropped("rejected").await, dropped("partial_success").await), (SPANS as u64, 2));
+    assert_eq!(agent.count("otelcol_exporter_send_failed_spans", &[]).await, SPANS as u64);
     agent.wait_for_metric("otelcol_exporter_sent_spans", &[], ((requests - 1) * SPANS - 2) as f64).await;
-    assert_eq!(agent.metric("otelcol_exporter_retries", &[]).await, 2.0);
+    assert_eq!(agent.count("otelcol_exporter_retries", &[]).await, 2);
     agent.process.wait_for_line("two are too old").await;
 }
 

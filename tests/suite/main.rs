@@ -9,4 +9,6 @@ mod delivery;
 mod guides;
 mod load;
 mod sdks;
+mod secrets;
+mod self_telemetry;
 mod traces;

@@ -201,19 +201,19 @@ struct OfService {
 
 fn of_service(capture: &Capture, client: Client) -> OfService {
     let service = client.service();
-    let is_ours = |resource: &Option<Resource>| service_name(resource) == Some(service.as_str());
+    let is_ours = |resource: Option<&Resource>| service_name(resource) == Some(service.as_str());
     let spans = capture.traces().into_iter().flat_map(|request| request.resource_spans);
     let metrics = capture.metrics().into_iter().flat_map(|request| request.resource_metrics);
     let logs = capture.logs().into_iter().flat_map(|request| request.resource_logs);
     OfService {
-        spans: spans.filter(|group| is_ours(&group.resource)).collect(),
-        metrics: metrics.filter(|group| is_ours(&group.resource)).collect(),
-        logs: logs.filter(|group| is_ours(&group.resource)).collect(),
+        spans: spans.filter(|group| is_ours(group.resource.as_ref())).collect(),
+        metrics: metrics.filter(|group| is_ours(group.resource.as_ref())).collect(),
+        logs: logs.filter(|group| is_ours(group.resource.as_ref())).collect(),
     }
 }
 
-fn service_name(resource: &Option<Resource>) -> Option<&str> {
-    text_of(&resource.as_ref()?.attributes, "service.name")
+fn service_name(resource: Option<&Resource>) -> Option<&str> {
+    text_of(&resource?.attributes, "service.name")
 }
 
 fn text_of<'a>(attributes: &'a [KeyValue], key: &str) -> Option<&'a str> {

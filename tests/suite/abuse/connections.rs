@@ -43,7 +43,7 @@ async fn broken_connections_are_forgotten() {
     for round in 0..100 {
         let cut = 1 + round * (request.len() - 2) / 100;
         raw::reset_after(agent.port("http"), &request[..cut]).await;
-        raw::reset_after(agent.port("grpc"), &PREFACE[..1 + round % (PREFACE.len() - 1)]).await;
+        raw::reset_after(agent.port("grpc"), &PREFACE[..=round % (PREFACE.len() - 1)]).await;
     }
     // Calls that are given up by their client, as with a cancelled context.
     let connection = GrpcConnection::open(agent.port("grpc")).await;
@@ -59,7 +59,7 @@ async fn broken_connections_are_forgotten() {
     })
     .await;
     // Whether a call that was given up was taken is open; that it came twice is not.
-    let accepted = agent.metric("otelcol_receiver_accepted_spans", &[]).await;
+    let accepted = agent.count("otelcol_receiver_accepted_spans", &[]).await;
     back_end.wait_for_spans(accepted as usize).await;
     assert_eq!(back_end.span_ids().len(), accepted as usize);
 }

@@ -27,8 +27,8 @@ async fn damaged_requests_are_told_from_good_ones() {
         tokio::join!(over_grpc(&agent, seed), over_http(&agent, seed + 1));
     // A test that damages everything beyond use, or nothing, tests nothing.
     assert!(grpc > ROUNDS / 50 && grpc < ROUNDS && http > ROUNDS / 50 && http < ROUNDS, "{grpc}, {http}");
-    let accepted = agent.metric("otelcol_receiver_accepted_spans", &[]).await as usize;
-    let of_protobuf = agent.metric("otelcol_receiver_accepted_spans", &["transport=\"grpc\""]).await as usize;
+    let accepted = agent.count("otelcol_receiver_accepted_spans", &[]).await as usize;
+    let of_protobuf = agent.count("otelcol_receiver_accepted_spans", &["transport=\"grpc\""]).await as usize;
     assert_eq!(of_protobuf, by_grpc);
     assert!(accepted >= by_grpc + by_http, "{accepted} of at least {}", by_grpc + by_http);
     back_end.wait_for_spans(accepted).await;
