@@ -8,6 +8,7 @@ mod command_line;
 mod delivery;
 mod guides;
 mod load;
+mod runs;
 mod sdks;
 mod secrets;
 mod self_telemetry;
