@@ -1,6 +1,6 @@
 //! OTLP as bytes: everything the pipeline does to telemetry without building objects.
 //!
-//! * [`walk`] proves on receipt that a request is well formed and counts its items. Everything else in
+//! * [`walk`](mod@walk) proves on receipt that a request is well formed and counts its items. Everything else in
 //!   here works on bytes that passed it; on others it returns errors or nonsense, never panics.
 //! * [`view`] reads, [`splice`] edits, [`split`] and [`concat`] cut and join. All of them copy ranges.
 //! * [`json`] turns OTLP/JSON into these bytes and back by the same table ([`schema`]) as the walk.
