@@ -8,8 +8,8 @@ mod tests;
 
 use bytes::Bytes;
 
-use super::attributes::{NewValue, put_attribute};
-use super::wire::{put_bytes, put_double, put_fixed64, put_varint_field};
+use super::attributes::{NewValue, attribute_length, put_attribute};
+use super::wire::{field_length, put_bytes, put_double, put_fixed64, put_header, put_varint_field};
 use crate::batch::Batch;
 use crate::signal::Signal;
 
@@ -102,6 +102,7 @@ pub struct MetricsBuilder {
     data: Vec<u8>,
     point: Vec<u8>,
     metric: Option<MetricInfo>,
+    group_has_metrics: bool,
     items: usize,
     start: u64,
     now: u64,
@@ -126,18 +127,22 @@ impl MetricsBuilder {
         self.start = start;
     }
 
-    /// Starts a resource, with its attributes, and the scope that its metrics come from.
+    /// Starts a resource, with its attributes, and the scope that its metrics come from. One without
+    /// points is not written.
     pub fn resource(&mut self, attributes: &[PointAttribute<'_>], scope_name: &str, scope_version: &str) {
         self.end_group();
-        let mut resource = Vec::with_capacity(64 * attributes.len());
+        let length = attributes.iter().map(|(key, value)| attribute_length(1, key, value)).sum();
+        put_header(&mut self.group, 1, length);
         for (key, value) in attributes {
-            put_attribute(&mut resource, 1, key, value);
+            put_attribute(&mut self.group, 1, key, value);
         }
-        put_bytes(&mut self.group, 1, &resource);
-        let mut scope = Vec::with_capacity(scope_name.len() + scope_version.len() + 8);
-        put_bytes(&mut scope, 1, scope_name.as_bytes());
-        put_bytes(&mut scope, 2, scope_version.as_bytes());
-        put_bytes(&mut self.scope, 1, &scope);
+        put_header(
+            &mut self.scope,
+            1,
+            field_length(1, scope_name.len()) + field_length(2, scope_version.len()),
+        );
+        put_bytes(&mut self.scope, 1, scope_name.as_bytes());
+        put_bytes(&mut self.scope, 2, scope_version.as_bytes());
     }
 
     /// Adds a point. Points of one metric come one after the other; a metric without points is not
@@ -207,12 +212,13 @@ impl MetricsBuilder {
         put_bytes(metric, 3, info.unit.as_bytes());
         put_bytes(metric, info.kind.data_number(), &self.data);
         put_bytes(&mut self.scope, 2, metric);
+        self.group_has_metrics = true;
         self.data.clear();
     }
 
     fn end_group(&mut self) {
         self.end_metric();
-        if !self.group.is_empty() {
+        if std::mem::take(&mut self.group_has_metrics) {
             put_bytes(&mut self.group, 2, &self.scope);
             put_bytes(&mut self.request, 1, &self.group);
         }

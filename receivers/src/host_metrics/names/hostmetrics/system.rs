@@ -1,0 +1,12 @@
+//! The system as a whole.
+
+use super::{Row, gauge};
+use crate::host_metrics::source::Need;
+
+pub(super) static ROWS: [Row; 1] = [Row {
+    metric: gauge("system.uptime", "s", "Time since the system was started"),
+    is_default: true,
+    attributes: &[],
+    need: Need::Uptime,
+    points: |reading, points| points.add(reading.uptime, &[]),
+}];

@@ -1,0 +1,3 @@
+mod mounts;
+mod text;
+mod usage;
