@@ -87,8 +87,9 @@ fn parse(flag: &str, text: &str) -> Result<ClientUrl, Failure> {
     ClientUrl::parse(text).map_err(|message| usage(&format!("{flag}: {message}")))
 }
 
+/// The message may quote a URL with a password in it.
 fn usage(message: &str) -> Failure {
-    Failure::Usage(format!("error: {message}"))
+    Failure::Usage(format!("error: {}", spindle_config::secret::redact_urls(message)))
 }
 
 fn yaml(id: &str, exporters: &Exporters) -> String {

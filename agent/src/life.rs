@@ -8,7 +8,7 @@ use spindle_config::print::Printed;
 use spindle_pipeline::component::BUILD;
 use spindle_pipeline::graph::{Graph, Plan};
 use spindle_pipeline::status::{Status, StatusBoard};
-use spindle_pipeline::telemetry::Telemetry;
+use spindle_pipeline::telemetry::{Metric, Telemetry};
 use tracing::{info, warn};
 
 use crate::cli::{Failure, Options};
@@ -60,6 +60,7 @@ fn start(
     info!(version = BUILD.version, run = run.run().map(|run| run.id.as_str()), "Starting {}...", BUILD.name);
     let facts = facts(&plan, warnings);
     let telemetry = Telemetry::new(service.constant_labels(run.run()));
+    logging::count_suppressed(telemetry.counter(Metric::LogSuppressed, Vec::new()));
     let page = MetricsPage::bind(&service, &telemetry)
         .map_err(|message| Failure::Runtime(format!("error: {message}")))?;
     let mut graph = Graph::build(plan, &telemetry, board, &run.runs())

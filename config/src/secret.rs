@@ -2,7 +2,8 @@
 //!
 //! Secret are
 //!
-//! * the values of keys that are named like one ([`is_secret_key`]), and every value below `headers`;
+//! * the values of keys that are named like one ([`is_secret_key`]), and every value below `headers`, also
+//!   when such a name is misspelt by a letter: the error about the spelling shows the line;
 //! * the `value` beside a `key:` or `name:` that is named like one, as attribute actions are written;
 //! * the user and password in a URL, and what follows `name=` in a text if the name is a secret's.
 //!
@@ -46,6 +47,25 @@ const SECRET_WORDS: [&str; 17] = [
 const PUBLIC_ENDINGS: [&str; 5] = ["_file", "_url", "_path", "_endpoint", "_tokens"];
 /// Components whose type carries such a word.
 const PUBLIC_TYPES: [&str; 2] = ["bearertokenauth", "bearer_token_auth"];
+/// The names that people write such keys with, for finding the ones that lost a letter.
+const SECRET_NAMES: [&str; 14] = [
+    "headers",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "client_secret",
+    "token",
+    "bearer_token",
+    "api_key",
+    "authorization",
+    "credentials",
+    "cookie",
+    "key_pem",
+    "private_key",
+];
+/// Words of a configuration that are a letter away from one of those.
+const OTHER_WORDS: [&str; 2] = ["readers", "header"];
 /// Keys that name what their neighbour `value` belongs to.
 const NAMING_KEYS: [&str; 2] = ["key", "name"];
 
@@ -53,9 +73,21 @@ const NAMING_KEYS: [&str; 2] = ["key", "name"];
 pub fn is_secret_key(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace(['-', '.', ' '], "_");
     let component_type = key.split('/').next().unwrap_or("");
-    SECRET_WORDS.iter().any(|word| key.contains(word))
+    (SECRET_WORDS.iter().any(|word| key.contains(word)) || is_misspelt_secret(&key))
         && !PUBLIC_ENDINGS.iter().any(|end| key.ends_with(end))
         && !PUBLIC_TYPES.contains(&component_type)
+}
+
+/// Whether a letter is missing, too many, another one, or in the place of its neighbour, in the whole key
+/// or in its last word.
+fn is_misspelt_secret(key: &str) -> bool {
+    let last_word = key.rsplit('_').next().unwrap_or("");
+    [key, last_word].into_iter().any(|word| {
+        let is_near = |name: &&str| {
+            word.len().abs_diff(name.len()) <= 1 && strsim::damerau_levenshtein(word, name) == 1
+        };
+        !OTHER_WORDS.contains(&word) && SECRET_NAMES.iter().any(is_near)
+    })
 }
 
 /// Whether everything below this key is a secret, because headers carry credentials under any name.

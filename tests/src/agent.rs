@@ -138,6 +138,11 @@ impl Agent {
             .sum()
     }
 
+    /// The same for a metric that counts.
+    pub async fn count(&self, name: &str, labels: &[&str]) -> u64 {
+        self.metric(name, labels).await as u64
+    }
+
     /// Waits until the agent's own metric has reached a value.
     pub async fn wait_for_metric(&self, name: &str, labels: &[&str], value: f64) {
         wait::until(&format!("{name} >= {value}"), || async {
@@ -147,10 +152,17 @@ impl Agent {
         .await;
     }
 
-    /// SIGTERM, and waits for the end.
+    /// SIGTERM, and waits for the end; gives everything it wrote.
     pub async fn stop(mut self) -> (ExitStatus, String) {
         self.process.signal(Signal::TERM);
         let status = self.process.wait().await;
         (status, self.process.output())
+    }
+
+    /// The same, and looks at its folder before that is gone.
+    pub async fn stop_keeping<T>(mut self, look: impl FnOnce(&Path) -> T) -> (ExitStatus, T) {
+        self.process.signal(Signal::TERM);
+        let status = self.process.wait().await;
+        (status, look(self.folder()))
     }
 }

@@ -14,7 +14,16 @@ use crate::{client, peers, ports, wait};
 pub struct Jaeger {
     process: Process,
     ports: Ports,
-    _folder: TempDir,
+    storage: Storage,
+    folder: TempDir,
+}
+
+/// Where it keeps traces.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Storage {
+    Memory,
+    /// In its folder, and written before it answers.
+    Disk,
 }
 
 #[derive(Clone, Copy)]
@@ -28,8 +37,17 @@ struct Ports {
 }
 
 impl Jaeger {
-    /// Starts one on free ports and waits until it is up.
+    /// Starts one on free ports, with its traces in memory, and waits until it is up.
     pub async fn start() -> Self {
+        Self::start_with(Storage::Memory).await
+    }
+
+    /// The same with its traces on disk, where they outlive it.
+    pub async fn start_on_disk() -> Self {
+        Self::start_with(Storage::Disk).await
+    }
+
+    async fn start_with(storage: Storage) -> Self {
         let free = ports::free;
         let ports = Ports {
             grpc: free(),
@@ -39,23 +57,22 @@ impl Jaeger {
             health: free(),
             metrics: free(),
         };
-        Self::start_on(ports).await
+        Self::start_in(tempfile::tempdir().unwrap(), ports, storage).await
     }
 
-    /// Starts one again on the ports of one that has ended; its memory is empty.
+    /// Starts one again on the ports and in the folder of one that has ended.
     pub async fn restart(self) -> Self {
-        let ports = self.ports;
-        drop(self);
-        Self::start_on(ports).await
+        let Self { process, ports, storage, folder } = self;
+        drop(process);
+        Self::start_in(folder, ports, storage).await
     }
 
-    async fn start_on(ports: Ports) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+    async fn start_in(folder: TempDir, ports: Ports, storage: Storage) -> Self {
         let path = folder.path().join("jaeger.yaml");
-        std::fs::write(&path, config(ports)).unwrap();
+        std::fs::write(&path, config(ports, storage)).unwrap();
         let mut command = Command::new(peers::file("jaeger"));
         command.arg("--config").arg(&path).current_dir(folder.path());
-        let jaeger = Self { process: Process::start("jaeger", command), ports, _folder: folder };
+        let jaeger = Self { process: Process::start("jaeger", command), ports, storage, folder };
         let status = format!("http://127.0.0.1:{}/status", ports.health);
         wait::until("Jaeger", || async { client::get(&status).await.context(jaeger.process.output()) }).await;
         jaeger
@@ -159,22 +176,27 @@ fn rfc3339(since_epoch: Duration) -> String {
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
-fn config(ports: Ports) -> String {
+fn config(ports: Ports, storage: Storage) -> String {
+    // Behind its batch processor Jaeger answers before it has stored, and what it then holds dies with it.
+    let (processors, backend) = match storage {
+        Storage::Memory => ("batch", "memory: {max_traces: 1000000}"),
+        Storage::Disk => ("", "badger: {ephemeral: false, directories: {keys: ./keys, values: ./values}}"),
+    };
     format!(
         "service:
   extensions: [jaeger_storage, jaeger_query, healthcheckv2]
   pipelines:
-    traces: {{receivers: [otlp], processors: [batch], exporters: [jaeger_storage_exporter]}}
+    traces: {{receivers: [otlp], processors: [{processors}], exporters: [jaeger_storage_exporter]}}
   telemetry:
     metrics: {{level: detailed, readers: [{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {metrics}}}}}}}}}]}}
 extensions:
   healthcheckv2: {{use_v2: true, http: {{endpoint: 127.0.0.1:{health}}}}}
-  jaeger_query: {{storage: {{traces: mem}}, http: {{endpoint: 127.0.0.1:{query}}}, grpc: {{endpoint: 127.0.0.1:{query_grpc}}}}}
-  jaeger_storage: {{backends: {{mem: {{memory: {{max_traces: 1000000}}}}}}}}
+  jaeger_query: {{storage: {{traces: store}}, http: {{endpoint: 127.0.0.1:{query}}}, grpc: {{endpoint: 127.0.0.1:{query_grpc}}}}}
+  jaeger_storage: {{backends: {{store: {{{backend}}}}}}}
 receivers:
   otlp: {{protocols: {{grpc: {{endpoint: 127.0.0.1:{grpc}}}, http: {{endpoint: 127.0.0.1:{http}}}}}}}
 processors: {{batch: {{timeout: 10ms}}}}
-exporters: {{jaeger_storage_exporter: {{trace_storage: mem}}}}
+exporters: {{jaeger_storage_exporter: {{trace_storage: store}}}}
 ",
         metrics = ports.metrics,
         health = ports.health,

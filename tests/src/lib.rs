@@ -8,10 +8,17 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 pub mod agent;
+pub mod capture;
+pub mod cli;
 pub mod client;
+pub mod differ;
+pub mod golden;
 pub mod jaeger;
 pub mod peers;
+pub mod plain;
 pub mod ports;
 pub mod process;
 pub mod prometheus;
+pub mod raw;
+pub mod script;
 pub mod wait;

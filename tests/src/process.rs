@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 use crate::wait;
 
@@ -15,6 +16,7 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -23,9 +25,11 @@ impl Process {
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start {name}: {error}"));
         let output = Arc::new(Mutex::new(Vec::new()));
-        collect(child.stdout.take().unwrap(), Arc::clone(&output));
-        collect(child.stderr.take().unwrap(), Arc::clone(&output));
-        Self { name: name.to_owned(), child, output }
+        let readers = vec![
+            collect(child.stdout.take().unwrap(), Arc::clone(&output)),
+            collect(child.stderr.take().unwrap(), Arc::clone(&output)),
+        ];
+        Self { name: name.to_owned(), child, output, readers }
     }
 
     /// Its process id.
@@ -41,10 +45,24 @@ impl Process {
     /// Waits until a line contains `text`.
     pub async fn wait_for_line(&self, text: &str) {
         wait::until(&format!("\"{text}\" from {}", self.name), || async {
+            let has_ended = self.has_ended();
             let output = self.output();
-            if output.contains(text) { Ok(()) } else { Err(output) }
+            if output.contains(text) {
+                return Ok(());
+            }
+            // What it wrote last may still be on its way to us; then it comes with the next look.
+            assert!(!has_ended || output.is_empty(), "{} has ended without \"{text}\":\n{output}", self.name);
+            Err(output)
         })
         .await;
+    }
+
+    /// Whether it has ended, waited for or not.
+    fn has_ended(&self) -> bool {
+        let Some(id) = self.child.id() else { return true };
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        // The state stands behind the name, which is in brackets.
+        stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('Z'))
     }
 
     /// Sends a signal.
@@ -53,10 +71,14 @@ impl Process {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Waits for its end.
+    /// Waits for its end; then everything it wrote is there.
     pub async fn wait(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(wait::PATIENCE, self.child.wait()).await;
-        ended.unwrap_or_else(|_elapsed| panic!("{} does not end:\n{}", self.name, self.output())).unwrap()
+        let ended = ended.unwrap_or_else(|_elapsed| panic!("{} does not end:\n{}", self.name, self.output()));
+        for reader in self.readers.drain(..) {
+            reader.await.unwrap();
+        }
+        ended.unwrap()
     }
 
     /// Kills it, as a crash would.
@@ -90,11 +112,14 @@ impl Process {
     }
 }
 
-fn collect(stream: impl AsyncRead + Unpin + Send + 'static, output: Arc<Mutex<Vec<String>>>) {
+fn collect(
+    stream: impl AsyncRead + Unpin + Send + 'static,
+    output: Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut lines = BufReader::new(stream).lines();
         while let Ok(Some(line)) = lines.next_line().await {
             output.lock().unwrap().push(line);
         }
-    });
+    })
 }

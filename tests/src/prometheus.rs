@@ -31,10 +31,19 @@ pub struct Series {
 impl Prometheus {
     /// Starts one on a free port and waits until it is ready.
     pub async fn start() -> Self {
+        Self::start_scraping(&[]).await
+    }
+
+    /// The same, and it asks these addresses, `host:port`, for `/metrics` every second.
+    pub async fn start_scraping(targets: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = ports::free();
         let config = folder.path().join("prometheus.yml");
-        std::fs::write(&config, "global: {scrape_interval: 1s}\n").unwrap();
+        let targets = serde_json::to_string(targets).unwrap();
+        let text = format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: scraped, static_configs: [{{targets: {targets}}}]}}]\n"
+        );
+        std::fs::write(&config, text).unwrap();
         let mut command = Command::new(peers::file("prometheus"));
         command
             .arg(format!("--config.file={}", config.display()))

@@ -2,4 +2,14 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
+mod abuse;
+mod broken_configs;
+mod command_line;
+mod delivery;
+mod guides;
+mod load;
+mod runs;
+mod sdks;
+mod secrets;
+mod self_telemetry;
 mod traces;

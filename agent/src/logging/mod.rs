@@ -16,6 +16,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
+use spindle_pipeline::telemetry::Counter;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt};
@@ -27,6 +28,8 @@ use suppress::{Suppressor, Verdict};
 struct Log {
     config: LogsConfig,
     state: Mutex<State>,
+    /// Lines that were held back; the log starts before there are metrics.
+    suppressed: OnceLock<Counter>,
 }
 
 struct State {
@@ -46,11 +49,20 @@ static LOG: OnceLock<Log> = OnceLock::new();
 pub fn init(config: &LogsConfig) {
     let outputs = config.output_paths.iter().map(|path| Output::open(path)).collect();
     let suppressor = Suppressor::new(config.sampling.as_ref().copied());
-    let log = Log { config: config.clone(), state: Mutex::new(State { outputs, suppressor }) };
+    let state = Mutex::new(State { outputs, suppressor });
+    let log = Log { config: config.clone(), state, suppressed: OnceLock::new() };
     if LOG.set(log).is_ok() {
         let subscriber = tracing_subscriber::registry().with(LogLayer);
         // Only fails when one is set already, which the line above has ruled out.
         let _ = tracing::subscriber::set_global_default(subscriber);
+    }
+}
+
+/// Counts the lines that are held back from now on.
+pub fn count_suppressed(counter: Counter) {
+    if let Some(log) = LOG.get() {
+        // Only the first one counts; there is one set of metrics in a process.
+        let _ = log.suppressed.set(counter);
     }
 }
 
@@ -122,7 +134,12 @@ impl<S: Subscriber> Layer<S> for LogLayer {
         match verdict {
             Verdict::Write => {}
             Verdict::WriteRepeated(times) => line.repeated = times,
-            Verdict::Hold => return,
+            Verdict::Hold => {
+                if let Some(counter) = log.suppressed.get() {
+                    counter.inc();
+                }
+                return;
+            }
         }
         let text = line.render(&log.config);
         state.write(&text);

@@ -54,6 +54,15 @@ fn keys_are_secret_by_their_names() {
         "passphrase",
         "htpasswd",
         "db_pwd",
+        "haeders",
+        "Headrs",
+        "pasword",
+        "passwort",
+        "secrte",
+        "tokn",
+        "api_ky",
+        "response_haeders",
+        "db_pasword",
     ];
     let public = [
         "",
@@ -74,6 +83,12 @@ fn keys_are_secret_by_their_names() {
         "bearer_token_auth/2",
         "authenticator",
         "username",
+        "readers",
+        "header",
+        "authority",
+        "timeout",
+        "metadata_keys",
+        "routing_header",
     ];
     for key in secret {
         assert!(is_secret_key(key), "{key}");

@@ -111,9 +111,20 @@ pub(crate) fn split_host_port(text: &str) -> Result<(String, u16), String> {
         return Err(format!("address {text}: missing port in address"));
     };
     let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+    check_host(host)?;
     match port.parse::<u16>() {
         Ok(number) if is_number => Ok((host.to_owned(), number)),
         _ => Err(format!("address {text}: invalid port \"{port}\" (a number from 0 to 65535)")),
+    }
+}
+
+/// What no name and no address has, so that a slip of the pen is told before a resolver is asked.
+fn check_host(host: &str) -> Result<(), String> {
+    let is_wrong =
+        |letter: char| letter.is_whitespace() || letter.is_control() || "\"<>\\^`{|}".contains(letter);
+    match host.chars().find(|letter| is_wrong(*letter)) {
+        Some(letter) => Err(format!("invalid character {letter:?} in host name")),
+        None => Ok(()),
     }
 }
 
@@ -184,5 +195,7 @@ fn split_authority(authority: &str) -> Result<(String, Option<u16>), String> {
         }
         return Ok((host, Some(port)));
     }
-    Ok((authority.trim_matches(['[', ']']).to_owned(), None))
+    let host = authority.trim_matches(['[', ']']);
+    check_host(host)?;
+    Ok((host.to_owned(), None))
 }

@@ -172,6 +172,9 @@ fn wrong_client_urls_say_what_is_wrong() {
         ("http://x:y", "address x:y: invalid port \"y\" (a number from 0 to 65535)"),
         ("x:0", "address x:0: port 0 cannot be sent to"),
         ("::1", "address ::1: too many colons in address (write [v6]:port)"),
+        ("not a host", "invalid character ' ' in host name"),
+        ("http://a\tb:1/x", "invalid character '\\t' in host name"),
+        ("{host}:1", "invalid character '{' in host name"),
         ("http://me:hunter/2@x", "a / or ? in a password is written %2F or %3F"),
     ];
     for (text, expected) in table {

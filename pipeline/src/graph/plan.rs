@@ -194,6 +194,11 @@ fn add_listeners(
     }
 }
 
+/// "a" or "an".
+fn article(kind: Kind) -> &'static str {
+    if matches!(kind, Kind::Exporter | Kind::Extension) { "an" } else { "a" }
+}
+
 struct Planner<'p, 's> {
     sections: &'p Sections<'s>,
     registry: &'p Registry,
@@ -239,8 +244,12 @@ impl<'s> Planner<'_, 's> {
         let mut diagnostic = Diagnostic::error(message).at(component.origin).path(kind.section());
         if collector_types::contains(kind, name) {
             diagnostic = diagnostic.note(format!(
-                "the Collector has a {kind} of this type; it is not built into this version of spindle yet"
+                "the Collector has {} {kind} of this type; it is not built into this version of spindle yet",
+                article(kind)
             ));
+        } else if let Some(other) = self.other_kind(kind, name) {
+            let section = other.section();
+            diagnostic = diagnostic.help(format!("`{name}` belongs in the section `{section}`"));
         } else if let Some(name) = nearest(name, valid()) {
             diagnostic = diagnostic.help(format!("did you mean `{name}`?"));
         }
@@ -251,6 +260,11 @@ impl<'s> Planner<'_, 's> {
             format!("valid values: {list}")
         });
         self.diagnostics.push(diagnostic);
+    }
+
+    /// A kind that has a type of this name.
+    fn other_kind(&self, kind: Kind, name: &str) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|other| *other != kind && self.registry.find(*other, name).is_some())
     }
 
     fn connectors(&mut self) {
@@ -341,8 +355,8 @@ impl<'s> Planner<'_, 's> {
             .find(|other| *other != kind && find(self.configured(*other), &mention.id).is_some());
         let names = || self.configured(kind).iter().map(|component| component.id.as_str());
         if let Some(other) = elsewhere {
-            let article = if other == Kind::Exporter || other == Kind::Extension { "an" } else { "a" };
-            diagnostic = diagnostic.help(format!("\"{}\" is configured as {article} {other}", mention.id));
+            diagnostic =
+                diagnostic.help(format!("\"{}\" is configured as {} {other}", mention.id, article(other)));
         } else if let Some(name) = nearest(mention.id.as_str(), names()) {
             diagnostic = diagnostic.help(format!("did you mean `{name}`?"));
         } else if self.registry.find(kind, mention.id.component_type()).is_some() {

@@ -31,7 +31,7 @@ fn texts_are_those_of_the_collector() {
         (Value::DoubleValue(1.0), "1"),
         (Value::DoubleValue(1.5), "1.5"),
         (Value::DoubleValue(1e21), "1e+21"),
-        (Value::DoubleValue(1.5e-7), "1.5e-07"),
+        (Value::DoubleValue(1.5e-7), "1.5e-7"),
         (Value::DoubleValue(123_456_789.0), "123456789"),
         (Value::BytesValue(b"ab".to_vec()), "YWI="),
         (list(vec![Value::IntValue(1), Value::StringValue("x\n".to_owned())]), "[1,\"x\\n\"]"),
