@@ -183,7 +183,7 @@ impl<P: Post> RemoteWrite<P> {
     /// Waits until the exports that came before are done.
     async fn turn(&self, batch: &Batch) -> Result<OwnedMutexGuard<State>, ExportError> {
         let turn = Arc::clone(&self.state).lock_owned();
-        tokio::time::timeout_at(wait_deadline(batch).into(), turn).await.map_err(|_elapsed| {
+        tokio::time::timeout_at(wait_deadline(batch), turn).await.map_err(|_elapsed| {
             ExportError::new(Code::Unavailable, "the batches before this one are not delivered yet")
         })
     }

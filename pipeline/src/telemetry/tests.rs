@@ -75,5 +75,8 @@ fn the_docs_list_every_metric() {
         std::fs::write(path, markdown()).expect("writes");
     }
     let page = std::fs::read_to_string(path).expect("docs/metrics.md");
-    assert!(page == markdown(), "docs/metrics.md is out of date: run UPDATE_GOLDENS=1 cargo test -p spindle-pipeline");
+    assert!(
+        page == markdown(),
+        "docs/metrics.md is out of date: run UPDATE_GOLDENS=1 cargo test -p spindle-pipeline"
+    );
 }

@@ -7,7 +7,7 @@
 //! * What is not well formed is refused before it reaches a pipeline, with the byte that is wrong.
 //! * Bodies are bounded, compressed and decompressed.
 //!
-//! Both doors end in [`intake::Intake`]; [`grpc`] and [`http`] are only its two protocols.
+//! Both doors end in `intake::Intake`; `grpc` and `http` are only its two protocols.
 
 mod config;
 mod cors;

@@ -172,7 +172,10 @@ fn says_what_cannot_be() {
             "auth: authenticators are not built into this version of spindle yet",
         ),
         ("{proxy_url: 'http://p'}", "proxy_url: proxies are not built into this version of spindle yet"),
-        ("{cookies: {enabled: true}}", "cookies::enabled: cookies are not built into this version of spindle yet"),
+        (
+            "{cookies: {enabled: true}}",
+            "cookies::enabled: cookies are not built into this version of spindle yet",
+        ),
         (
             "{retry_on_failure: {max_elapsed_time: 1s}}",
             "retry_on_failure::max_elapsed_time: 'max_elapsed_time' must not be less than 'max_interval'",

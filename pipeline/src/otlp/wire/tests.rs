@@ -78,7 +78,9 @@ fn repeated_numbers_are_read_packed_or_one_by_one() {
     let numbers = [1u64, 300, u64::MAX];
     let fixed: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
     let mut varints = Vec::new();
-    numbers.iter().for_each(|number| put_varint(&mut varints, *number));
+    for number in numbers {
+        put_varint(&mut varints, number);
+    }
     assert_eq!(Value::Bytes(&fixed).fixed64s().collect::<Vec<_>>(), numbers);
     assert_eq!(Value::Bytes(&varints).varints().collect::<Vec<_>>(), numbers);
     assert_eq!(Value::Fixed64(7).fixed64s().collect::<Vec<_>>(), [7]);
