@@ -1,10 +1,12 @@
 //! rustls configurations from the Collector's TLS keys, with ring as the one provider.
 
+mod reload;
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -12,7 +14,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::WebPkiClientVerifier;
-use rustls::sign::CertifiedKey;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{
     ClientConfig, DigitallySignedStruct, Error, InconsistentKeys, RootCertStore, ServerConfig,
     SignatureScheme,
@@ -20,6 +23,7 @@ use rustls::{
 use spindle_config::types::{ClientTls, Secret, ServerTls, TlsFiles};
 
 use crate::error::BuildError;
+use reload::Reloaded;
 
 /// ring, whatever another crate might have made the process default.
 pub fn provider() -> Arc<CryptoProvider> {
@@ -45,10 +49,16 @@ pub fn client(tls: &ClientTls, key: &str) -> Result<ClientConfig, BuildError> {
     if !files.has_cert() {
         return Ok(builder.with_no_client_auth());
     }
-    let (certificates, private_key) = identity(&files, key)?;
-    builder
-        .with_client_auth_cert(certificates, private_key)
-        .map_err(|error| BuildError::new(format!("{key}::cert_file"), error.to_string()))
+    Ok(match tls.reload_interval.get() {
+        Duration::ZERO => {
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity(&files, key)?)))
+        }
+        interval => {
+            let (tls, key) = (tls.clone(), key.to_owned());
+            let load = move || identity(&tls.files(), &key).map(Arc::new);
+            builder.with_client_cert_resolver(Arc::new(Reloaded::new(interval, load)?))
+        }
+    })
 }
 
 /// A server's configuration. `key` is where the `tls:` block stands.
@@ -58,23 +68,39 @@ pub fn server(tls: &ServerTls, alpn: &[&[u8]], key: &str) -> Result<ServerConfig
         .with_protocol_versions(&versions(&files))
         .map_err(|error| BuildError::new(key, error.to_string()))?;
     let builder = match files.ca_file {
-        Some(path) => {
-            let mut roots = RootCertStore::empty();
-            Pem::read_file(path, &format!("{key}::client_ca_file"))?.add_roots_to(&mut roots)?;
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
-                    .build()
-                    .map_err(|error| BuildError::new(format!("{key}::client_ca_file"), error.to_string()))?;
-            builder.with_client_cert_verifier(verifier)
+        Some(path) if tls.client_ca_file_reload => {
+            let (path, key) = (path.clone(), key.to_owned());
+            let load = move || client_verifier(&path, &key);
+            builder.with_client_cert_verifier(Arc::new(Reloaded::new(CLIENT_CA_INTERVAL, load)?))
         }
+        Some(path) => builder.with_client_cert_verifier(client_verifier(path, key)?),
         None => builder.with_no_client_auth(),
     };
-    let (certificates, private_key) = identity(&files, key)?;
-    let mut config = builder
-        .with_single_cert(certificates, private_key)
-        .map_err(|error| BuildError::new(format!("{key}::cert_file"), error.to_string()))?;
+    let mut config = match tls.reload_interval.get() {
+        Duration::ZERO => {
+            builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity(&files, key)?)))
+        }
+        interval => {
+            let (tls, key) = (tls.clone(), key.to_owned());
+            let load = move || identity(&tls.files(), &key).map(Arc::new);
+            builder.with_cert_resolver(Arc::new(Reloaded::new(interval, load)?))
+        }
+    };
     config.alpn_protocols = alpn.iter().map(|protocol| protocol.to_vec()).collect();
     Ok(config)
+}
+
+/// How often `client_ca_file_reload` looks for a changed file, if there are handshakes.
+const CLIENT_CA_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Clients must show a certificate that one of the file's signed.
+fn client_verifier(path: &Path, key: &str) -> Result<Arc<dyn ClientCertVerifier>, BuildError> {
+    let pem = Pem::read_file(path, &format!("{key}::client_ca_file"))?;
+    let mut roots = RootCertStore::empty();
+    pem.add_roots_to(&mut roots)?;
+    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        .build()
+        .map_err(|error| pem.error(error.to_string()))
 }
 
 fn versions(files: &TlsFiles<'_>) -> Vec<&'static rustls::SupportedProtocolVersion> {
@@ -108,10 +134,8 @@ fn roots(tls: &ClientTls, key: &str) -> Result<RootCertStore, BuildError> {
     Ok(roots)
 }
 
-type Identity = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
-
 /// A certificate chain and the key that fits it.
-fn identity(files: &TlsFiles<'_>, key: &str) -> Result<Identity, BuildError> {
+fn identity(files: &TlsFiles<'_>, key: &str) -> Result<CertifiedKey, BuildError> {
     let (cert_key, key_key) = (format!("{key}::cert"), format!("{key}::key"));
     let cert = Pem::read(files.cert_file.map(AsRef::as_ref), files.cert_pem, &cert_key)?;
     let private = Pem::read(files.key_file.map(AsRef::as_ref), files.key_pem, &key_key)?;
@@ -121,15 +145,15 @@ fn identity(files: &TlsFiles<'_>, key: &str) -> Result<Identity, BuildError> {
     let certificates = cert.certificates()?;
     let private_key = PrivateKeyDer::from_pem_slice(&private.bytes)
         .map_err(|error| private.error(format!("not a PEM private key: {error}")))?;
-    let signing_key = provider().key_provider.load_private_key(private_key.clone_key());
-    let signing_key = signing_key.map_err(|error| private.error(error.to_string()))?;
-    match CertifiedKey::new(certificates.clone(), signing_key).keys_match() {
-        Ok(()) => Ok((certificates, private_key)),
+    let signing_key = provider().key_provider.load_private_key(private_key);
+    let certified =
+        CertifiedKey::new(certificates, signing_key.map_err(|error| private.error(error.to_string()))?);
+    match certified.keys_match() {
         Err(Error::InconsistentKeys(InconsistentKeys::KeyMismatch)) => {
             Err(private.error("the private key does not belong to the certificate".to_owned()))
         }
-        // A kind of key that cannot be compared; the handshake will tell.
-        Err(Error::InconsistentKeys(_)) => Ok((certificates, private_key)),
+        // Of a kind of key that cannot be compared the handshake will tell.
+        Ok(()) | Err(Error::InconsistentKeys(_)) => Ok(certified),
         Err(error) => Err(cert.error(error.to_string())),
     }
 }

@@ -27,15 +27,26 @@ fn known_client_keys(files: &CertificateFiles) -> ClientTls {
     ClientTls { cert_file: Some(cert), key_file: Some(key), ..client_keys(files) }
 }
 
-/// A handshake and one byte in each direction: with TLS 1.3 a client hears with the first byte only that
-/// its certificate was refused.
+/// A handshake by these keys.
 async fn shake(
     server: &ServerTls,
     client: &ClientTls,
     name: &'static str,
 ) -> Result<ProtocolVersion, String> {
-    let acceptor = TlsAcceptor::from(Arc::new(super::server(server, &[b"h2"], "tls").expect("a server")));
-    let connector = TlsConnector::from(Arc::new(super::client(client, "tls").expect("a client")));
+    let server = Arc::new(super::server(server, &[b"h2"], "tls").expect("a server"));
+    let client = Arc::new(super::client(client, "tls").expect("a client"));
+    shake_with(&server, &client, name).await
+}
+
+/// A handshake and one byte in each direction: with TLS 1.3 a client hears with the first byte only that
+/// its certificate was refused.
+async fn shake_with(
+    server: &Arc<ServerConfig>,
+    client: &Arc<ClientConfig>,
+    name: &'static str,
+) -> Result<ProtocolVersion, String> {
+    let acceptor = TlsAcceptor::from(Arc::clone(server));
+    let connector = TlsConnector::from(Arc::clone(client));
     let (near, far) = tokio::io::duplex(64 * 1024);
     let serving = async {
         let mut stream = acceptor.accept(far).await?;
@@ -226,4 +237,47 @@ fn a_clients_bad_files_are_named_with_their_key() {
         let error = client(&keys, "exporter::tls").expect_err("bad files");
         assert_eq!((error.key.as_str(), error.message.as_str()), (key, message));
     }
+}
+
+/// Certificates that are renewed on the disk are used from then on, by servers and by clients; half of a
+/// renewal, a certificate without its key, leaves the old ones in use. Without the keys nothing is read
+/// again.
+#[tokio::test]
+async fn renewed_certificates_are_read_again() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = Certificates::new();
+    let files = old.write_to(folder.path());
+    let interval = spindle_config::types::Duration::from_millis(1);
+    let server_keys = ServerTls {
+        client_ca_file: Some(files.ca.clone()),
+        client_ca_file_reload: true,
+        ..server_keys(&files)
+    };
+    let reloading = ServerTls { reload_interval: interval, ..server_keys.clone() };
+    let fixed = Arc::new(server(&server_keys, &[], "tls").expect("a server"));
+    let reloading = Arc::new(server(&reloading, &[], "tls").expect("a server"));
+    let keys = ClientTls { reload_interval: interval, ..known_client_keys(&files) };
+    let new_client = || {
+        let mut config = client(&keys, "tls").expect("a client");
+        // A resumed session shows no certificates.
+        config.resumption = rustls::client::Resumption::disabled();
+        Arc::new(config)
+    };
+    let old_client = new_client();
+    shake_with(&reloading, &old_client, "localhost").await.expect("with the old");
+
+    let renewed = Certificates::new();
+    std::fs::write(&files.server.0, &renewed.server.cert).expect("half of it");
+    tokio::time::sleep(interval.get() * 2).await;
+    shake_with(&reloading, &old_client, "localhost").await.expect("still with the old");
+
+    renewed.write_to(folder.path());
+    tokio::time::sleep(CLIENT_CA_INTERVAL).await;
+    shake_with(&reloading, &new_client(), "localhost").await.expect("with the renewed");
+    // The old client reads its own certificate again, and still trusts the old authority.
+    let error = shake_with(&reloading, &old_client, "localhost").await.expect_err("renewed");
+    assert!(error.contains("InvalidCertificate"), "{error}");
+    shake_with(&fixed, &old_client, "localhost")
+        .await
+        .expect("the server's old one, the client's renewed one");
 }
