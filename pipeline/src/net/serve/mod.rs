@@ -81,8 +81,9 @@ impl Default for ServeOptions {
 pub const STREAM_WINDOW: u32 = 1 << 20;
 /// The same for all streams of a connection.
 pub const CONNECTION_WINDOW: u32 = 4 << 20;
-/// The largest frame a peer may send.
-pub const FRAME_SIZE: u32 = 1 << 20;
+/// The largest frame a peer may send: room for one is made when its head has come, so many peers that send
+/// only heads cost this much each.
+pub const FRAME_SIZE: u32 = 128 << 10;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
