@@ -13,4 +13,5 @@ mod runs;
 mod sdks;
 mod secrets;
 mod self_telemetry;
+mod tls;
 mod traces;

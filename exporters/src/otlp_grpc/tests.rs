@@ -534,7 +534,7 @@ fn says_what_cannot_be_built() {
             "the header content-length belongs to the protocol and cannot be set",
         ),
         ("{endpoint: \"h:1\", user_agent: \"\\n\"}", "user_agent", "this value cannot stand in a header"),
-        ("{endpoint: \"h:1\", tls: {ca_pem: no}}", "tls::ca_file", "no PEM certificate in it"),
+        ("{endpoint: \"h:1\", tls: {ca_pem: no}}", "tls::ca_pem", "no PEM certificate"),
     ];
     for (yaml, key, message) in cases {
         let error = OtlpGrpc::build(config::<OtlpGrpc>(yaml), &context("otlp_grpc")).err().expect("fails");

@@ -106,13 +106,13 @@ impl Receiver for OtlpReceiver {
         let grpc = async {
             let Some(door) = grpc else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting GRPC server");
-            let service = grpc::GrpcService::new(&door.config, &context.outputs, &telemetry, &id);
+            let service = grpc::GrpcService::new(&door.config, &context, &telemetry, &id);
             serve(door.bound, door.tls, door.options, service, context.drain.clone()).await
         };
         let http = async {
             let Some(door) = http else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting HTTP server");
-            let service = http::HttpService::new(&door.config, &context.outputs, &telemetry, &id);
+            let service = http::HttpService::new(&door.config, &context, &telemetry, &id);
             serve(door.bound, door.tls, door.options, service, context.drain.clone()).await
         };
         tokio::try_join!(grpc, http).map_err(|error| RunError(error.to_string()))?;
