@@ -30,7 +30,7 @@ use spindle_pipeline::component::{
 use spindle_pipeline::error::{BuildError, ConsumeError};
 use spindle_pipeline::telemetry::{Counter, Metric};
 use spindle_pipeline::{Batch, Signal, SignalSet};
-use tracing::info;
+use tracing::{info, warn};
 
 pub use config::Config;
 use limits::{Limits, mebibytes};
@@ -64,6 +64,9 @@ impl ProcessorFactory for MemoryLimiter {
             cgroup_soft_limit_mib = limits.cgroup.map(mebibytes),
             "memory is limited"
         );
+        if let Some(group) = kernel.cgroup.as_ref().filter(|group| group.limit < limits.hard) {
+            warn!(processor = %name, limit_mib = mebibytes(limits.hard), cgroup_limit_mib = mebibytes(group.limit), "the limit is above that of the control group, which counts");
+        }
         let monitor = Monitor::new(limits, Box::new(kernel), name)?;
         let timer = monitor.start(config.check_interval.get())?;
         Ok(BuiltProcessor::Transform(Arc::new(Limiter::new(monitor, Some(timer), context, signal))))

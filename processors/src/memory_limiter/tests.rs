@@ -317,7 +317,8 @@ fn finds_the_limit_of_the_control_group() {
     }
 }
 
-/// `limit_mib` goes before the percentage, and a spike that is not given is a fifth.
+/// `limit_mib` goes before the percentage, and a spike that is not given is a fifth. A limit above that of
+/// the control group leaves the group the same share, never nothing.
 #[test]
 fn computes_the_limits_as_the_collector_does() {
     let (_folder, root) = files(&[
@@ -331,7 +332,9 @@ fn computes_the_limits_as_the_collector_does() {
         ("{check_interval: 1s, limit_mib: 100, spike_limit_mib: 30, limit_percentage: 10}", 70, 100, 470),
         ("{check_interval: 1s, limit_percentage: 50}", 200, 250, 450),
         ("{check_interval: 1s, limit_percentage: 50, spike_limit_percentage: 20}", 150, 250, 400),
-        ("{check_interval: 1s, limit_mib: 1000}", 800, 1000, 300),
+        ("{check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 40}", 200, 400, 300),
+        ("{check_interval: 1s, limit_mib: 1000}", 800, 1000, 400),
+        ("{check_interval: 1s, limit_mib: 4000, spike_limit_mib: 800}", 3200, 4000, 400),
     ] {
         let limits = Limits::new(&config::<MemoryLimiter>(yaml), &kernel).expect("limits");
         let expected = Limits { soft: soft * MIB, hard: hard * MIB, cgroup: Some(cgroup * MIB) };
