@@ -45,7 +45,8 @@ impl Suppressor {
     }
 
     pub fn judge_at(&mut self, line: &Line, now: Instant) -> Verdict {
-        if line.level <= Level::WARN {
+        // An attempt that failed and will be repeated is information by its level, and a failure to count.
+        if line.level <= Level::WARN || line.fields.contains_key("error") {
             self.judge_failure(line, now)
         } else {
             self.judge_information(line, now)
