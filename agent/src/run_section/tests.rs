@@ -70,6 +70,11 @@ fn says_what_cannot_be() {
             None,
             "run::label: the label \"job\" has a meaning in Prometheus; choose another",
         ),
+        (
+            "run: {label: exporter}",
+            None,
+            "run::label: the label \"exporter\" has a meaning in the agent's own metrics; choose another",
+        ),
         ("run: {lable: x}", None, "run: has invalid keys: lable"),
     ] {
         assert_eq!(read(yaml, variable).1, [problem], "{yaml}");

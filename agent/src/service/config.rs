@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use spindle_config::types::{Duration, ListenAddress, Optional, Transport};
 use spindle_config::{Check, Diagnostic};
-use spindle_pipeline::telemetry::Suffixes;
+use spindle_pipeline::telemetry::{OWN_LABELS, Suffixes, label_name};
 
 use super::MetricsEndpoint;
 
@@ -239,6 +239,12 @@ impl TelemetryConfig {
             } else if index > 0 {
                 check.error(&key, "more than one reader is not built into this version of spindle yet");
             }
+        }
+        for key in self.resource.keys().filter(|key| OWN_LABELS.contains(&label_name(key).as_str())) {
+            check.warning(
+                &format!("resource::{key}"),
+                format!("the agent's own metrics have a label \"{key}\" already; this one is left out"),
+            );
         }
         if !self.traces.is_null() {
             check.warning("traces", "spindle has no traces of its own; this section has no effect");
