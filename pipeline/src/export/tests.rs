@@ -355,6 +355,26 @@ async fn answers_are_delayed_before_requests_are_refused() {
     stage.stop_within(Duration::from_secs(5)).await;
 }
 
+/// A sender whose answer is being delayed when the stop begins is refused: the workers may be gone before it
+/// is in the queue, and then "taken" would be untrue.
+#[tokio::test(start_paused = true)]
+async fn a_delayed_request_is_refused_once_the_queue_is_closed() {
+    let exporter = Scripted::gated();
+    let stage = Stage::start(&exporter, &settings(Some(QueueConfig::default())));
+    for _ in 0..64 {
+        stage.send(1).await.expect("taken");
+    }
+    exporter.open(1000);
+    let delayed = stage.send(7);
+    let stop = async {
+        tokio::task::yield_now().await;
+        stage.stop_within(Duration::from_secs(5)).await;
+    };
+    let (answer, ()) = tokio::join!(delayed, stop);
+    assert_eq!(answer.expect_err("refused").message(), "the agent is shutting down");
+    assert_eq!((exporter.sizes().len(), stage.dropped("shutdown"), stage.queue_size()), (64, 0, 0));
+}
+
 fn batching(min_size: u64, max_size: u64, keys: &[&str]) -> QueueConfig {
     let batch = BatchConfig {
         min_size,
