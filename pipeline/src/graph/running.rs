@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::build::Graph;
-use crate::component::{Extension, ExtensionContext, Outputs, Receiver, ReceiverContext};
+use crate::component::{Extension, ExtensionContext, Kind, Outputs, Receiver, ReceiverContext};
 use crate::error::RunError;
+use crate::panics::Panics;
 use crate::status::{Status, StatusBoard, StatusHandle};
-use crate::telemetry::{Metric, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// Receivers get this share of the time to answer what is in flight; the rest is for what they took.
 const RECEIVERS_SHARE: f64 = 0.4;
@@ -47,8 +48,8 @@ impl RunningReceiver {
         let (drain, status) = (self.drain.clone(), self.status.clone());
         let context = ReceiverContext { outputs, drain, status };
         self.status.report(Status::Ok);
-        let name = format!("receiver/{}", self.id);
-        self.task = Some(spawn(name, receiver.run(context), self.status.clone(), telemetry.clone()));
+        let panics = Panics::of(telemetry, Kind::Receiver, &self.id);
+        self.task = Some(spawn(panics, receiver.run(context), self.status.clone()));
     }
 }
 
@@ -68,22 +69,19 @@ impl RunningExtension {
 
 /// Runs a component in a task of its own. A panic or an error ends that component and nothing else.
 fn spawn(
-    name: String,
+    panics: Panics,
     run: impl Future<Output = Result<(), RunError>> + Send + 'static,
     status: StatusHandle,
-    telemetry: Telemetry,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(())) => status.report(Status::Stopped),
             Ok(Err(failure)) => {
-                error!(component = %name, error = %failure, "a component ended; the rest runs on");
+                error!(component = panics.component(), error = %failure, "a component ended; the rest runs on");
                 status.report(Status::PermanentError(failure.to_string()));
             }
             Err(panic) => {
-                let message = crate::panics::message(&*panic);
-                error!(component = %name, error = message, "a component panicked; the rest runs on");
-                telemetry.counter(Metric::ComponentPanics, vec![("component".into(), name.into())]).inc();
+                let message = panics.caught(&*panic);
                 status.report(Status::PermanentError(format!("panicked: {message}")));
             }
         }
@@ -102,9 +100,8 @@ impl Graph {
                 board: self.board.clone(),
             };
             extension.status.report(Status::Ok);
-            let name = format!("extension/{}", extension.id);
-            let task = spawn(name, waiting.run(context), extension.status.clone(), self.telemetry.clone());
-            extension.task = Some(task);
+            let panics = Panics::of(&self.telemetry, Kind::Extension, &extension.id);
+            extension.task = Some(spawn(panics, waiting.run(context), extension.status.clone()));
         }
         for (status, _) in &self.exporters {
             status.report(Status::Ok);

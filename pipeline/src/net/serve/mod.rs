@@ -2,12 +2,14 @@
 //!
 //! Connections are served each in a task of its own. On drain no connection is accepted any more, those
 //! that are open finish the requests they have and are told to go away; the call returns when the last
-//! one has. A failing accept (out of descriptors) is waited out, never the end.
+//! one has. A failing accept (out of descriptors) is waited out, never the end. A panic
+//! of the service ends the request it was about (over HTTP/1 with its connection), logged and counted.
 
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,6 +31,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use super::listen::{Bound, SocketFile};
+use crate::panics::Panics;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The client's address, in a request's extensions; absent on unix sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +58,8 @@ pub struct ServeOptions {
     pub max_age_grace: Option<Duration>,
     /// Close connections that have had no request for this long.
     pub max_idle: Option<Duration>,
+    /// Who serves, for panics.
+    pub panics: Panics,
 }
 
 impl Default for ServeOptions {
@@ -66,6 +73,7 @@ impl Default for ServeOptions {
             max_age: None,
             max_age_grace: None,
             max_idle: None,
+            panics: Panics::of_part("server"),
         }
     }
 }
@@ -94,10 +102,10 @@ pub async fn serve<S, B>(
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<BoxError>,
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     let server = Server {
         builder: Arc::new(builder(&options)),
@@ -194,10 +202,10 @@ impl<S, B> Server<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<BoxError>,
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     fn spawn<I>(&self, stream: I, peer: Option<SocketAddr>)
     where
@@ -219,7 +227,12 @@ where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::default();
-        let service = Watched { service: self.service.clone(), peer, activity: activity.clone() };
+        let service = Watched {
+            service: self.service.clone(),
+            peer,
+            activity: activity.clone(),
+            panics: self.options.panics.clone(),
+        };
         let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
         let age = sleep_or_never(self.options.max_age);
         let idle = activity.idle_for(self.options.max_idle);
@@ -288,20 +301,22 @@ impl Drop for OpenRequest {
     }
 }
 
-/// Puts the client's address into every request, and notes that there was one.
+/// Puts the client's address into every request, notes that there was one, and catches its panic.
 #[derive(Clone)]
 struct Watched<S> {
     service: S,
     peer: Option<SocketAddr>,
     activity: Activity,
+    panics: Panics,
 }
 
 impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Watched<S>
 where
     S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
 {
     type Response = S::Response;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = WatchedFuture<S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
@@ -311,7 +326,7 @@ where
         self.activity.started.fetch_add(1, Ordering::Relaxed);
         self.activity.open.fetch_add(1, Ordering::Relaxed);
         let open = OpenRequest(Arc::clone(&self.activity.open));
-        WatchedFuture { future: self.service.call(request), _open: open }
+        WatchedFuture { future: self.service.call(request), panics: self.panics.clone(), _open: open }
     }
 }
 
@@ -320,14 +335,24 @@ pin_project_lite::pin_project! {
     struct WatchedFuture<F> {
         #[pin]
         future: F,
+        panics: Panics,
         _open: OpenRequest,
     }
 }
 
-impl<F: Future> Future for WatchedFuture<F> {
-    type Output = F::Output;
+impl<F, R, E> Future for WatchedFuture<F>
+where
+    F: Future<Output = Result<R, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<R, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(context)
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // The future is not polled again: an error is its end.
+        match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
+            Ok(polled) => polled.map_err(Into::into),
+            Err(panic) => Poll::Ready(Err(this.panics.caught(&*panic).to_owned().into())),
+        }
     }
 }
