@@ -3,9 +3,10 @@
 use std::io::Write;
 use tokio::time::Instant;
 
-use spindle_config::Document;
 use spindle_config::print::Printed;
+use spindle_config::{Diagnostics, Document};
 use spindle_pipeline::component::BUILD;
+use spindle_pipeline::error::BuildError;
 use spindle_pipeline::graph::{Graph, Plan};
 use spindle_pipeline::status::{Status, StatusBoard};
 use spindle_pipeline::telemetry::{Metric, Telemetry};
@@ -61,10 +62,9 @@ fn start(
     let facts = facts(&plan, warnings);
     let telemetry = Telemetry::new(service.constant_labels(run.run()));
     logging::count_suppressed(telemetry.counter(Metric::LogSuppressed, Vec::new()));
-    let page = MetricsPage::bind(&service, &telemetry)
-        .map_err(|message| Failure::Runtime(format!("error: {message}")))?;
-    let mut graph = Graph::build(plan, &telemetry, board, &run.runs())
-        .map_err(|problems| Failure::Runtime(configuration::report(&problems, &document)))?;
+    let failed = |problems: Diagnostics| Failure::Runtime(configuration::report(&problems, &document));
+    let page = MetricsPage::bind(&service, &telemetry).map_err(|error| failed(page_problem(error, &plan)))?;
+    let mut graph = Graph::build(plan, &telemetry, board, &run.runs()).map_err(failed)?;
     let folder = write_folder(&run, &document, &facts)?;
     let page = page.map(MetricsPage::start);
     graph.start();
@@ -73,6 +73,16 @@ fn start(
         let _ = write!(std::io::stderr(), "{}", embedded::banner(options, &run.id, &folder.path()));
     }
     Ok((graph, page))
+}
+
+/// Why the metrics page cannot be served, where the configuration speaks of it.
+fn page_problem(error: BuildError, plan: &Plan) -> Diagnostics {
+    let key = error.key.clone();
+    let mut problem = error.diagnostic(key.as_str());
+    problem.origin = plan.listener_origin(&key);
+    let mut problems = Diagnostics::default();
+    problems.push(problem);
+    problems
 }
 
 fn facts(plan: &Plan, warnings: Vec<(String, String)>) -> Facts {

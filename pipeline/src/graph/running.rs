@@ -24,6 +24,9 @@ const RECEIVERS_SHARE: f64 = 0.4;
 /// Processors must have handed on what they hold by then.
 const PROCESSORS_SHARE: f64 = 0.6;
 
+/// What flushing takes at most when the time is up.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
+
 pub(super) struct RunningReceiver {
     id: ComponentId,
     status: StatusHandle,
@@ -123,10 +126,7 @@ impl Graph {
             status.report(Status::Stopped);
         }
         join_all(self.stages.iter().map(|stage| stage.stop(deadline))).await;
-        for (status, exporter) in &self.exporters {
-            exporter.stop().await;
-            status.report(Status::Stopped);
-        }
+        self.stop_exporters(deadline).await;
         self.stop_extensions(deadline).await;
     }
 
@@ -143,6 +143,22 @@ impl Graph {
             }
         }
         info!("receivers are drained");
+    }
+
+    /// All at once, so that one that hangs costs the others nothing; each gets a moment to flush even at the
+    /// deadline.
+    async fn stop_exporters(&self, deadline: Instant) {
+        let deadline = deadline.max(Instant::now() + LAST_FLUSH);
+        let stops = self.exporters.iter().map(|(status, exporter)| async move {
+            if tokio::time::timeout_at(deadline, exporter.stop()).await.is_err() {
+                warn!(
+                    exporter = status.id(),
+                    "still busy at the shutdown deadline; what it buffers is left behind"
+                );
+            }
+            status.report(Status::Stopped);
+        });
+        join_all(stops).await;
     }
 
     async fn stop_extensions(&mut self, deadline: Instant) {
