@@ -59,9 +59,14 @@ impl Service {
 
     /// The sockets it will bind, for the check of ports.
     pub fn listeners(&self, sections: &Sections<'_>) -> Vec<PlannedListener> {
+        let origin = |key: &str| {
+            let below = key.strip_prefix(PATH)?.trim_start_matches(':');
+            let mut scratch = Diagnostics::default();
+            Some(Check::new(sections.telemetry?, PATH, None, &mut scratch).origin(below))
+        };
         let listener = |endpoint: &MetricsEndpoint| PlannedListener {
             path: endpoint.key.clone(),
-            origin: sections.telemetry.map(|node| node.origin),
+            origin: origin(&endpoint.key),
             address: endpoint.address.clone(),
             protocol: "tcp",
         };
