@@ -195,34 +195,60 @@ service:
     )
 }
 
-/// What is printed when the embedded configuration runs: where everything is, and what to set.
-pub fn banner(options: &Options, id: &str, folder: &Path) -> String {
-    let mut text = format!(
-        "spindle {version}, run {id}
-  receives  OTLP/gRPC on localhost:4317, OTLP/HTTP on http://localhost:4318
-            in a client: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317 (or :4318 for http/protobuf)
-  reads     this host's and its GPUs' metrics every 10 s
-  writes    {folder}: traces.jsonl, metrics.jsonl, logs.jsonl
-",
-        version = env!("CARGO_PKG_VERSION"),
-        folder = folder.display(),
-    );
-    let also: Vec<String> = [("Jaeger", &options.jaeger), ("Prometheus", &options.prometheus)]
+/// What is printed when the embedded configuration runs: where everything is, and what to set. `listeners`
+/// are the key paths and addresses of the sockets, which `--set` may have moved.
+pub fn banner(options: &Options, id: &str, folder: &Path, listeners: &[(String, String)]) -> String {
+    let address = |key: &str| {
+        let found = listeners.iter().find(|(path, _)| path.starts_with(key));
+        found.map(|(_, address)| reachable(address))
+    };
+    let mut text = format!("spindle {}, run {id}\n", env!("CARGO_PKG_VERSION"));
+    let doors = [
+        ("OTLP/gRPC on ", address("receivers::otlp::protocols::grpc::"), "grpc"),
+        ("OTLP/HTTP on http://", address("receivers::otlp::protocols::http::"), "http/protobuf"),
+    ];
+    let doors: Vec<_> =
+        doors.iter().filter_map(|(what, at, name)| Some((what, at.as_ref()?, name))).collect();
+    // Writing to a string cannot fail.
+    let receives: Vec<String> = doors.iter().map(|(what, at, _)| format!("{what}{at}")).collect();
+    let _ = writeln!(text, "  receives  {}", receives.join(", "));
+    for (_, at, protocol) in doors {
+        let _ =
+            writeln!(text, "            in a client: OTEL_EXPORTER_OTLP_ENDPOINT=http://{at} ({protocol})");
+    }
+    let folder = folder.display();
+    let _ = writeln!(text, "  reads     this host's and its GPUs' metrics every 10 s");
+    let _ = writeln!(text, "  writes    {folder}: traces.jsonl, metrics.jsonl, logs.jsonl");
+    let _ = writeln!(text, "            and {}", also(options));
+    let pages = [("extensions::health_check::", "status"), ("service::telemetry::metrics", "metrics")];
+    let pages: Vec<String> =
+        pages.iter().filter_map(|(key, page)| Some(format!("http://{}/{page}", address(key)?))).collect();
+    let _ = writeln!(text, "  tells     {}", pages.join(", "));
+    text.push_str("  ends      with Ctrl-C; your own configuration: spindle --config FILE, this one: spindle print-config\n");
+    text
+}
+
+/// Who else gets the data.
+fn also(options: &Options) -> String {
+    let backends: Vec<String> = [("Jaeger", &options.jaeger), ("Prometheus", &options.prometheus)]
         .into_iter()
         .filter_map(|(name, url)| {
             url.as_ref().map(|url| format!("{name} at {}", spindle_config::secret::redact_urls(url)))
         })
         .collect();
-    if also.is_empty() {
-        text.push_str(
-            "            and to nobody else; --jaeger URL and --prometheus URL send it there as well\n",
-        );
+    if backends.is_empty() {
+        "to nobody else; --jaeger URL and --prometheus URL send it there as well".to_owned()
     } else {
-        let _ = writeln!(text, "            and to {}", also.join(" and "));
+        format!("to {}", backends.join(" and "))
     }
-    text.push_str("  tells     http://localhost:13133/status, http://localhost:8888/metrics\n");
-    text.push_str("  ends      with Ctrl-C; your own configuration: spindle --config FILE, this one: spindle print-config\n");
-    text
+}
+
+/// An address as somebody on this machine can use it.
+fn reachable(address: &str) -> String {
+    match address.rsplit_once(':') {
+        Some(("" | "0.0.0.0" | "[::]", port)) => format!("localhost:{port}"),
+        _ => address.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -70,7 +70,11 @@ fn start(
     graph.start();
     if let (true, Some(run), Some(folder)) = (options.configs.is_empty(), run.run(), folder) {
         // If stderr is closed there is nobody to tell.
-        let _ = write!(std::io::stderr(), "{}", embedded::banner(options, &run.id, &folder.path()));
+        let _ = write!(
+            std::io::stderr(),
+            "{}",
+            embedded::banner(options, &run.id, &folder.path(), &facts.listeners)
+        );
     }
     Ok((graph, page))
 }

@@ -88,3 +88,34 @@ fn says_what_cannot_be_sent_to() {
         assert_eq!(failure.to_string(), problem);
     }
 }
+
+/// What a new user reads and pastes is where things are, also when they were moved.
+#[test]
+fn the_banner_says_where_everything_is() {
+    let listeners: Vec<(String, String)> = [
+        ("service::telemetry::metrics (default)", "localhost:8888"),
+        ("receivers::otlp::protocols::grpc::endpoint", "0.0.0.0:5317"),
+        ("receivers::otlp::protocols::http::endpoint", "localhost:4318"),
+        ("extensions::health_check::endpoint", "localhost:13133"),
+    ]
+    .map(|(path, address)| (path.to_owned(), address.to_owned()))
+    .into();
+    let options = options(&[], Some("h:14317"), Some("http://u:hunter2@p:9090"));
+    let text = banner(&options, "r1", Path::new("/runs/r1"), &listeners);
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!(
+        text,
+        format!(
+            "spindle {version}, run r1
+  receives  OTLP/gRPC on localhost:5317, OTLP/HTTP on http://localhost:4318
+            in a client: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:5317 (grpc)
+            in a client: OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318 (http/protobuf)
+  reads     this host's and its GPUs' metrics every 10 s
+  writes    /runs/r1: traces.jsonl, metrics.jsonl, logs.jsonl
+            and to Jaeger at h:14317 and Prometheus at http://[REDACTED]@p:9090
+  tells     http://localhost:13133/status, http://localhost:8888/metrics
+  ends      with Ctrl-C; your own configuration: spindle --config FILE, this one: spindle print-config
+"
+        )
+    );
+}
