@@ -64,8 +64,14 @@ fn start(
     logging::count_suppressed(telemetry.counter(Metric::LogSuppressed, Vec::new()));
     let failed = |problems: Diagnostics| Failure::Runtime(configuration::report(&problems, &document));
     let page = MetricsPage::bind(&service, &telemetry).map_err(|error| failed(page_problem(error, &plan)))?;
-    let mut graph = Graph::build(plan, &telemetry, board, &run.runs()).map_err(failed)?;
-    let folder = write_folder(&run, &document, &facts)?;
+    let folder = run.make_folder().map_err(folder_failed)?;
+    let mut graph = Graph::build(plan, &telemetry, board, &run.runs()).map_err(|problems| {
+        folder.iter().for_each(RunFolder::remove_if_empty);
+        failed(problems)
+    })?;
+    if let Some(folder) = &folder {
+        write_folder(&run, folder, &document, &facts)?;
+    }
     let page = page.map(MetricsPage::start);
     graph.start();
     if let (true, Some(run), Some(folder)) = (options.configs.is_empty(), run.run(), folder) {
@@ -100,14 +106,21 @@ fn facts(plan: &Plan, warnings: Vec<(String, String)>) -> Facts {
     }
 }
 
-fn write_folder(run: &RunSection, document: &Document, facts: &Facts) -> Result<Option<RunFolder>, Failure> {
-    let failed = |message: String| Failure::Runtime(format!("error: run::directory: {message}"));
-    let config = Printed::redacted(&document.root).to_yaml().map_err(|error| failed(error.to_string()))?;
-    let folder = run.write_folder(&config, facts).map_err(failed)?;
-    if let Some(folder) = &folder {
-        info!(path = %folder.path().display(), "The run has a folder");
-    }
-    Ok(folder)
+fn folder_failed(message: String) -> Failure {
+    Failure::Runtime(format!("error: run::directory: {message}"))
+}
+
+fn write_folder(
+    run: &RunSection,
+    folder: &RunFolder,
+    document: &Document,
+    facts: &Facts,
+) -> Result<(), Failure> {
+    let config =
+        Printed::redacted(&document.root).to_yaml().map_err(|error| folder_failed(error.to_string()))?;
+    run.write_folder(folder, &config, facts).map_err(folder_failed)?;
+    info!(path = %folder.path().display(), "The run has a folder");
+    Ok(())
 }
 
 async fn stop(
