@@ -94,6 +94,12 @@ impl Stage {
         self.stage.consume(batch(items)).await
     }
 
+    async fn send_as(&self, tenant: &str, items: usize) -> Result<(), ConsumeError> {
+        let metadata = vec![("x-tenant".to_owned(), tenant.to_owned())];
+        let about = crate::RequestContext { metadata, ..crate::RequestContext::default() };
+        self.stage.consume(batch(items).with_context(Some(Arc::new(about)))).await
+    }
+
     async fn stop_within(&self, time: Duration) {
         self.stage.stop(Instant::now() + time).await;
     }
@@ -421,14 +427,31 @@ async fn partitions_are_kept_apart() {
     let exporter = Scripted::answering([]);
     let stage = Stage::start(&exporter, &settings(Some(batching(1000, 0, &["X-Tenant"]))));
     for tenant in ["a", "b", "a"] {
-        let metadata = vec![("x-tenant".to_owned(), tenant.to_owned())];
-        let about = crate::RequestContext { metadata, ..crate::RequestContext::default() };
-        stage.stage.consume(batch(1).with_context(Some(Arc::new(about)))).await.expect("taken");
+        stage.send_as(tenant, 1).await.expect("taken");
     }
     stage.stop_within(Duration::from_secs(5)).await;
     let mut sizes = exporter.sizes();
     sizes.sort_unstable();
     assert_eq!(sizes, [1, 2]);
+}
+
+/// A tenant with little data waits for `flush_timeout`, not for the end of another one's flood.
+#[tokio::test(start_paused = true)]
+async fn a_flood_does_not_hold_up_what_is_due() {
+    let exporter = Scripted::gated();
+    let queue = QueueConfig { num_consumers: 1, ..batching(10, 0, &["x-tenant"]) };
+    let stage = Stage::start(&exporter, &settings(Some(queue)));
+    stage.send_as("small", 1).await.expect("taken");
+    for _ in 0..9 {
+        stage.send_as("large", 10).await.expect("taken");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    exporter.open(100);
+    stage.stop_within(Duration::from_secs(5)).await;
+    let sizes = exporter.sizes();
+    assert_eq!(sizes.len(), 10);
+    let place = sizes.iter().position(|size| *size == 1);
+    assert!(place <= Some(2), "behind what was on its way: {sizes:?}");
 }
 
 /// The texts are those of the Collector, which users search for.

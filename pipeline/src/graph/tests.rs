@@ -33,7 +33,7 @@ static EXPORTED: std::sync::Mutex<Vec<(String, Batch)>> = std::sync::Mutex::new(
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TestConfig {
-    /// What an exporter answers and what a processor does: ok, refuse, panic, hang, hang_at_stop.
+    /// What an exporter answers and what a processor does: ok, refuse, drop, panic, hang, `hang_at_stop`.
     behave: String,
     /// What a component says it listens on.
     listen: String,
