@@ -65,3 +65,21 @@ fn a_page_is_valid_whatever_the_resource_says() {
     assert!(series.ends_with("key_1abc=\"w\",my_key_=\"v\",exporter=\"otlp_grpc\"} 1"), "{series}");
     assert_eq!(series.matches("exporter=").count(), 1, "{series}");
 }
+
+/// The Collector reads levels in any case.
+#[test]
+fn levels_are_read_in_any_case() {
+    for (level, expected) in [
+        ("DEBUG", LogLevel::Debug),
+        ("Info", LogLevel::Info),
+        ("warn", LogLevel::Warn),
+        ("fatal", LogLevel::Error),
+    ] {
+        let (service, problems) = read(&format!("{{logs: {{level: {level}}}}}"));
+        assert_eq!((service.logs.level, problems), (expected, Vec::new()), "{level}");
+    }
+    let (_, problems) = read("{logs: {level: loud}}");
+    let text =
+        "service::telemetry::logs::level: unknown value \"loud\", allowed: `DEBUG`, `ERROR`, `INFO`, `WARN`";
+    assert_eq!(problems, [text]);
+}
