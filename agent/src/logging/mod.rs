@@ -3,8 +3,8 @@
 //! * console: `time<TAB>level<TAB>message<TAB>{"key": "value"}`; json: `{"level","ts","msg",...}`.
 //! * The fields `receiver`, `processor`, `exporter`, `extension` become the Collector's
 //!   `otelcol.component.kind` and `otelcol.component.id`.
-//! * A warning, an error, or any other line with the field `error` that repeats is one line; the next one
-//!   after a while carries how often it was not written. Other lines are thinned as the sampling keys say.
+//! * A warning or error that repeats is one line; the next one after a while carries how often it was
+//!   not written. Other lines are thinned as the sampling keys say.
 
 mod format;
 mod suppress;

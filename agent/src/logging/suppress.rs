@@ -45,8 +45,7 @@ impl Suppressor {
     }
 
     pub fn judge_at(&mut self, line: &Line, now: Instant) -> Verdict {
-        // An attempt that failed and will be repeated is information by its level, and a failure to count.
-        if line.level <= Level::WARN || line.fields.contains_key("error") {
+        if line.level <= Level::WARN {
             self.judge_failure(line, now)
         } else {
             self.judge_information(line, now)

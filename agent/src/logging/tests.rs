@@ -57,37 +57,19 @@ fn userinfo_is_redacted() {
 fn a_repeated_failure_is_one_line_with_a_count() {
     let mut suppressor = Suppressor::new(None);
     let start = Instant::now();
-    // The export stage tells of an attempt that will be repeated at this level, as the Collector does.
-    let failure = |interval: &str| line(Level::INFO, "failed", &[("error", "down"), ("interval", interval)]);
+    let failure = |interval: &str| line(Level::WARN, "failed", &[("error", "down"), ("interval", interval)]);
     assert_eq!(suppressor.judge_at(&failure("1s"), start), Verdict::Write);
     for second in 1..5 {
         let verdict = suppressor.judge_at(&failure("2s"), start + Duration::from_secs(second));
         assert_eq!(verdict, Verdict::Hold);
     }
-    let other = line(Level::INFO, "failed", &[("error", "another reason")]);
+    let other = line(Level::WARN, "failed", &[("error", "another reason")]);
     assert_eq!(suppressor.judge_at(&other, start + Duration::from_secs(5)), Verdict::Write);
     let later = start + Duration::from_secs(11);
     assert_eq!(suppressor.judge_at(&failure("3s"), later), Verdict::WriteRepeated(4));
     assert_eq!(suppressor.judge_at(&failure("3s"), later + Duration::from_secs(1)), Verdict::Hold);
     let held: Vec<u64> = suppressor.drain().iter().map(|line| line.repeated).collect();
     assert_eq!(held, [1], "what is held at the end is told");
-}
-
-/// Warnings and errors count as failures whether or not they name an error, and so does nothing else.
-#[test]
-fn what_counts_as_a_failure() {
-    for (level, fields, expected) in [
-        (Level::ERROR, &[][..], Verdict::Hold),
-        (Level::WARN, &[][..], Verdict::Hold),
-        (Level::INFO, &[("error", "down")][..], Verdict::Hold),
-        (Level::INFO, &[("reason", "why")][..], Verdict::Write),
-    ] {
-        let mut suppressor = Suppressor::new(None);
-        let line = line(level, "message", fields);
-        let start = Instant::now();
-        assert_eq!(suppressor.judge_at(&line, start), Verdict::Write);
-        assert_eq!(suppressor.judge_at(&line, start), expected, "{level} {fields:?}");
-    }
 }
 
 /// The sampling keys thin what is only information: the first ten of a tick, then every hundredth.
