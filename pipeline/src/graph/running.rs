@@ -24,6 +24,8 @@ const RECEIVERS_SHARE: f64 = 0.4;
 /// Processors must have handed on what they hold by then.
 const PROCESSORS_SHARE: f64 = 0.6;
 
+/// How much later than its deadline a processor may end.
+const PROCESSORS_GRACE: Duration = Duration::from_millis(250);
 /// What flushing takes at most when the time is up.
 const LAST_FLUSH: Duration = Duration::from_secs(1);
 
@@ -119,12 +121,9 @@ impl Graph {
     pub async fn stop(mut self, deadline: Instant) {
         let start = Instant::now();
         let share = |share: f64| start + deadline.saturating_duration_since(start).mul_f64(share);
+        self.stages.iter().for_each(|stage| stage.hurry());
         self.stop_receivers(share(RECEIVERS_SHARE)).await;
-        for (status, processor) in &self.processors {
-            status.report(Status::Stopping);
-            processor.stop(share(PROCESSORS_SHARE)).await;
-            status.report(Status::Stopped);
-        }
+        self.stop_processors(share(PROCESSORS_SHARE)).await;
         join_all(self.stages.iter().map(|stage| stage.stop(deadline))).await;
         self.stop_exporters(deadline).await;
         self.stop_extensions(deadline).await;
@@ -143,6 +142,22 @@ impl Graph {
             }
         }
         info!("receivers are drained");
+    }
+
+    /// In the order of the data. They keep the deadline themselves, and count what they give up at it; one
+    /// that does not is left behind.
+    async fn stop_processors(&self, deadline: Instant) {
+        for (status, processor) in &self.processors {
+            status.report(Status::Stopping);
+            let last = deadline.max(Instant::now()) + PROCESSORS_GRACE;
+            if tokio::time::timeout_at(last, processor.stop(deadline)).await.is_err() {
+                warn!(
+                    processor = status.id(),
+                    "still busy at its shutdown deadline; what it holds is left behind"
+                );
+            }
+            status.report(Status::Stopped);
+        }
     }
 
     /// All at once, so that one that hangs costs the others nothing; each gets a moment to flush even at the

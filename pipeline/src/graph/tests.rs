@@ -95,6 +95,9 @@ impl Factory for TestTransform {
 
 impl ProcessorFactory for TestTransform {
     fn build(config: &TestConfig, _: &BuildContext, _: Signal) -> Result<BuiltProcessor, BuildError> {
+        if config.behave == "hang_at_stop" {
+            return Ok(BuiltProcessor::Stateful(Box::new(|next| Arc::new(Hanging(next)))));
+        }
         Ok(BuiltProcessor::Transform(Arc::new(Self(config.clone()))))
     }
 }
@@ -107,6 +110,23 @@ impl Transform for TestTransform {
             "drop" => Ok(None),
             _ => Ok(Some(batch)),
         }
+    }
+}
+
+/// A processor that never ends.
+struct Hanging(Arc<dyn Consumer>);
+
+#[async_trait]
+impl Consumer for Hanging {
+    async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        self.0.consume(batch).await
+    }
+}
+
+#[async_trait]
+impl Processor for Hanging {
+    async fn stop(&self, _: Instant) {
+        std::future::pending().await
     }
 }
 
@@ -364,6 +384,19 @@ async fn a_build_error_stands_at_its_address() {
     let problems = Graph::build(plan, &Telemetry::default(), &StatusBoard::default(), &Runs::default());
     let origin = problems.err().and_then(|problems| problems.iter().next()?.origin).expect("a position");
     assert_eq!(&yaml[origin.start as usize..origin.end as usize], "\"127.0.0.1:1\"");
+}
+
+/// A processor that does not keep its deadline is left behind, and there is time left for the exporters.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_processor_cannot_hold_up_the_stop() {
+    let running = Running::start(
+        "{receivers: {test_in/r: }, processors: {test_transform/r: {behave: hang_at_stop}}, exporters: {test_out/r: },
+          service: {pipelines: {traces: {receivers: [test_in/r], processors: [test_transform/r], exporters: [test_out/r]}}}}",
+        &Runs::default(),
+    );
+    let start = Instant::now();
+    running.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 /// An exporter whose disk hangs delays the end neither beyond the deadline nor for the other exporters.
