@@ -110,6 +110,7 @@ impl Sender {
             let Some(wait) = wait else {
                 return Err(self.gave_up(batch, error, "retries_exhausted", "no more retries left"));
             };
+            let wait = if self.hurry.is_cancelled() { wait.min(HURRIED_WAIT) } else { wait };
             self.will_retry(&error, wait);
             self.wait(wait).await;
         }
@@ -178,14 +179,12 @@ impl Sender {
         format!("exporter/{}", self.id)
     }
 
+    /// Sleeps; the beginning of the stop ends it.
     async fn wait(&self, wait: Duration) {
-        if self.hurry.is_cancelled() {
-            tokio::time::sleep(wait.min(HURRIED_WAIT)).await;
-            return;
-        }
+        let was_hurried = self.hurry.is_cancelled();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.hurry.cancelled() => {}
+            () = self.hurry.cancelled(), if !was_hurried => {}
         }
     }
 }
