@@ -21,7 +21,7 @@ pub struct Plan {
     pub(super) exporters: BTreeMap<ComponentId, Planned<LoadedExporter>>,
     pub(super) extensions: BTreeMap<ComponentId, Planned<LoadedExtension>>,
     pub(super) pipelines: Vec<PlannedPipeline>,
-    listeners: Vec<PlannedListener>,
+    pub(super) listeners: Vec<PlannedListener>,
 }
 
 /// A component and where it is written.
@@ -113,6 +113,11 @@ impl Plan {
     /// Every socket that will be bound, those given to [`Self::read`] included.
     pub fn listeners(&self) -> &[PlannedListener] {
         &self.listeners
+    }
+
+    /// Where the configuration speaks of the socket with this key path.
+    pub fn listener_origin(&self, path: &str) -> Option<Origin> {
+        self.listeners.iter().find(|listener| listener.path == path)?.origin
     }
 
     /// The receivers that some pipeline takes data from.

@@ -33,7 +33,7 @@ static EXPORTED: std::sync::Mutex<Vec<(String, Batch)>> = std::sync::Mutex::new(
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TestConfig {
-    /// What an exporter answers and what a processor does: ok, refuse, panic.
+    /// What an exporter answers and what a processor does: ok, refuse, drop, panic, hang, `hang_at_stop`.
     behave: String,
     /// What a component says it listens on.
     listen: String,
@@ -95,6 +95,9 @@ impl Factory for TestTransform {
 
 impl ProcessorFactory for TestTransform {
     fn build(config: &TestConfig, _: &BuildContext, _: Signal) -> Result<BuiltProcessor, BuildError> {
+        if config.behave == "hang_at_stop" {
+            return Ok(BuiltProcessor::Stateful(Box::new(|next| Arc::new(Hanging(next)))));
+        }
         Ok(BuiltProcessor::Transform(Arc::new(Self(config.clone()))))
     }
 }
@@ -107,6 +110,23 @@ impl Transform for TestTransform {
             "drop" => Ok(None),
             _ => Ok(Some(batch)),
         }
+    }
+}
+
+/// A processor that never ends.
+struct Hanging(Arc<dyn Consumer>);
+
+#[async_trait]
+impl Consumer for Hanging {
+    async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        self.0.consume(batch).await
+    }
+}
+
+#[async_trait]
+impl Processor for Hanging {
+    async fn stop(&self, _: Instant) {
+        std::future::pending().await
     }
 }
 
@@ -148,6 +168,9 @@ impl Exporter for TestExporter {
 
     async fn stop(&self) {
         self.2.store(true, Ordering::Relaxed);
+        if self.1.behave == "hang_at_stop" {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -348,6 +371,46 @@ async fn all_build_errors_are_told_with_their_keys() {
         lines,
         ["exporters::test_out/h: no such file", "receivers::test_in/h::listen: the port is taken"]
     );
+}
+
+/// A port that is taken is told where its address is written, not where the component starts.
+#[tokio::test]
+async fn a_build_error_stands_at_its_address() {
+    let yaml =
+        "{receivers: {test_in/p: {fail_to_build: true, listen: \"127.0.0.1:1\"}}, exporters: {test_out/p: },
+          service: {pipelines: {traces: {receivers: [test_in/p], exporters: [test_out/p]}}}}";
+    let (plan, problems) = plan(yaml);
+    assert!(problems.is_empty(), "{problems:?}");
+    let problems = Graph::build(plan, &Telemetry::default(), &StatusBoard::default(), &Runs::default());
+    let origin = problems.err().and_then(|problems| problems.iter().next()?.origin).expect("a position");
+    assert_eq!(&yaml[origin.start as usize..origin.end as usize], "\"127.0.0.1:1\"");
+}
+
+/// A processor that does not keep its deadline is left behind, and there is time left for the exporters.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_processor_cannot_hold_up_the_stop() {
+    let running = Running::start(
+        "{receivers: {test_in/r: }, processors: {test_transform/r: {behave: hang_at_stop}}, exporters: {test_out/r: },
+          service: {pipelines: {traces: {receivers: [test_in/r], processors: [test_transform/r], exporters: [test_out/r]}}}}",
+        &Runs::default(),
+    );
+    let start = Instant::now();
+    running.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// An exporter whose disk hangs delays the end neither beyond the deadline nor for the other exporters.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_exporter_cannot_hold_up_the_stop() {
+    let running = Running::start(
+        "{receivers: {test_in/q: }, exporters: {test_out/q1: {behave: hang_at_stop}, test_out/q2: {behave: hang_at_stop}, test_out/q3: },
+          service: {pipelines: {traces: {receivers: [test_in/q], exporters: [test_out/q1, test_out/q2, test_out/q3]}}}}",
+        &Runs::default(),
+    );
+    let (start, board) = (Instant::now(), running.board.clone());
+    running.stop().await;
+    assert_eq!(start.elapsed().as_secs(), 5);
+    assert!(board.snapshot().values().all(|event| event.status == crate::status::Status::Stopped));
 }
 
 /// Semantic checks, with the Collector's texts where it has them.

@@ -46,6 +46,7 @@ fn open(yaml: &str) -> Doors {
     let outputs = Outputs::none().with(Signal::Traces, sink.clone()).with(Signal::Logs, sink.clone());
     let receiver = Box::new(OtlpReceiver {
         id: "otlp".to_owned(),
+        panics: Panics::of(&context.telemetry, Kind::Receiver, "otlp"),
         telemetry: context.telemetry.clone(),
         grpc: Some(grpc),
         http: Some(http),

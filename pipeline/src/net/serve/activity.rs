@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,8 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Peer;
+use super::{BoxError, Peer};
+use crate::panics::Panics;
 
 pub(super) async fn sleep_or_never(time: Option<Duration>) {
     match time {
@@ -104,26 +106,28 @@ impl Drop for OpenRequest {
     }
 }
 
-/// Puts the client's address into every request, and notes that there was one.
+/// Puts the client's address into every request, notes that there was one, and catches its panic.
 #[derive(Clone)]
 pub(super) struct Watched<S> {
     service: S,
     peer: Option<SocketAddr>,
     activity: Activity,
+    panics: Panics,
 }
 
 impl<S> Watched<S> {
-    pub(super) fn new(service: S, peer: Option<SocketAddr>, activity: Activity) -> Self {
-        Self { service, peer, activity }
+    pub(super) fn new(service: S, peer: Option<SocketAddr>, activity: Activity, panics: Panics) -> Self {
+        Self { service, peer, activity, panics }
     }
 }
 
 impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Watched<S>
 where
     S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
 {
     type Response = S::Response;
-    type Error = S::Error;
+    type Error = BoxError;
     type Future = WatchedFuture<S::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
@@ -131,7 +135,7 @@ where
             request.extensions_mut().insert(Peer(peer));
         }
         let open = OpenRequest::new(self.activity.clone());
-        WatchedFuture { future: self.service.call(request), _open: open }
+        WatchedFuture { future: self.service.call(request), panics: self.panics.clone(), _open: open }
     }
 }
 
@@ -140,15 +144,25 @@ pin_project_lite::pin_project! {
     pub(super) struct WatchedFuture<F> {
         #[pin]
         future: F,
+        panics: Panics,
         _open: OpenRequest,
     }
 }
 
-impl<F: Future> Future for WatchedFuture<F> {
-    type Output = F::Output;
+impl<F, R, E> Future for WatchedFuture<F>
+where
+    F: Future<Output = Result<R, E>>,
+    E: Into<BoxError>,
+{
+    type Output = Result<R, BoxError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        self.project().future.poll(context)
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        // The future is not polled again: an error is its end.
+        match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
+            Ok(polled) => polled.map_err(Into::into),
+            Err(panic) => Poll::Ready(Err(this.panics.caught(&*panic).to_owned().into())),
+        }
     }
 }
 

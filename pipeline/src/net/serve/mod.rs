@@ -5,6 +5,8 @@
 //! * On drain no connection is accepted any more; those that are open finish the requests they have and
 //!   are told to go away. Only requests are waited for: a peer that has none and does not go is cut off
 //!   within two seconds, whatever it has begun (a handshake, a head) or fails to answer.
+//! * A panic of the service ends the request it was about (over HTTP/1 with its connection), logged and
+//!   counted.
 //! * The call returns when the last connection has ended. Dropping it ends them all at once.
 
 mod activity;
@@ -33,6 +35,9 @@ use tracing::{debug, warn};
 use activity::{Activity, Watched, WatchedIo, sleep_or_never};
 
 use super::listen::{Bound, SocketFile};
+use crate::panics::Panics;
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The client's address, in a request's extensions; absent on unix sockets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +64,8 @@ pub struct ServeOptions {
     pub max_age_grace: Option<Duration>,
     /// Close connections that have had no request for this long.
     pub max_idle: Option<Duration>,
+    /// Who serves, for panics.
+    pub panics: Panics,
 }
 
 impl Default for ServeOptions {
@@ -72,6 +79,7 @@ impl Default for ServeOptions {
             max_age: None,
             max_age_grace: None,
             max_idle: None,
+            panics: Panics::of_part("server"),
         }
     }
 }
@@ -103,10 +111,10 @@ pub async fn serve<S, B>(
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<BoxError>,
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     let server = Server {
         builder: Arc::new(builder(&options)),
@@ -205,10 +213,10 @@ impl<S, B> Server<S>
 where
     S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Error: Into<BoxError>,
     B: Body + Send + 'static,
     B::Data: Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    B::Error: Into<BoxError>,
 {
     async fn open<I>(self, stream: I, peer: Option<SocketAddr>)
     where
@@ -231,7 +239,7 @@ where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::default();
-        let service = Watched::new(self.service.clone(), peer, activity.clone());
+        let service = Watched::new(self.service.clone(), peer, activity.clone(), self.options.panics.clone());
         let stream = TokioIo::new(WatchedIo::new(stream, activity.clone()));
         let mut connection = pin!(self.builder.serve_connection(stream, service));
         let outcome = tokio::select! {

@@ -7,7 +7,9 @@ use spindle_config::types::{ListenAddress, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
+use crate::component::Kind;
 use crate::net::listen::bind;
+use crate::telemetry::{Metric, Telemetry};
 
 struct Running {
     address: SocketAddr,
@@ -246,4 +248,36 @@ async fn garbage_ends_its_connection_only() {
     let closed = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
     assert!(closed.is_ok(), "the connection is still open");
     assert_eq!(get(server.address, true).await, "hello 127.0.0.1");
+}
+
+/// A bug in a service costs the request that met it: other requests of the connection are answered, and a
+/// metric counts it.
+#[tokio::test]
+async fn a_panic_ends_its_request_only() {
+    let address = ListenAddress::parse("127.0.0.1:0", Transport::Tcp).expect("parses");
+    let bound = bind(&address, "endpoint").expect("binds");
+    let address = bound.tcp_address().expect("tcp");
+    let telemetry = Telemetry::default();
+    let panics = Panics::of(&telemetry, Kind::Receiver, "otlp");
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let is_bug = request.uri().path() == "/bug";
+        tokio::time::sleep(Duration::from_millis(if is_bug { 50 } else { 200 })).await;
+        assert!(!is_bug, "a bug in the service");
+        Ok::<_, Infallible>(Response::new(Full::<Bytes>::from("hello")))
+    });
+    let options = ServeOptions { panics, ..ServeOptions::default() };
+    tokio::spawn(serve(bound, None, options, service, CancellationToken::new()));
+    for is_http2 in [true, false] {
+        let client: hyper_util::client::legacy::Client<_, Full<Bytes>> =
+            hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+                .http2_only(is_http2)
+                .build_http();
+        let get = |path: &str| client.get(format!("http://{address}{path}").parse().expect("a URI"));
+        let (good, bad) = tokio::join!(get("/"), get("/bug"));
+        assert!(good.expect("answered").status().is_success());
+        assert!(bad.is_err(), "there is no answer to a bug");
+        assert!(get("/").await.expect("answered").status().is_success());
+    }
+    let labels = vec![("component".into(), "receiver/otlp".into())];
+    assert_eq!(telemetry.counter(Metric::ComponentPanics, labels).get(), 2);
 }
