@@ -8,6 +8,7 @@ mod command_line;
 mod delivery;
 mod guides;
 mod load;
+mod metrics;
 mod runs;
 mod sdks;
 mod secrets;
