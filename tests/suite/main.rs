@@ -10,6 +10,7 @@ mod guides;
 mod load;
 mod memory;
 mod metrics;
+mod processing;
 mod remote_write;
 mod runs;
 mod sdks;
