@@ -315,7 +315,7 @@ fn says_what_cannot_be() {
             "{endpoint: \"http://h:99999\"}",
             "endpoint: address h:99999: invalid port \"99999\" (a number from 0 to 65535)",
         ),
-        ("{logs_endpoint: \"http://a b/\"}", "logs_endpoint: logs_endpoint must be a valid URL"),
+        ("{logs_endpoint: \"http://a b/\"}", "logs_endpoint: invalid character ' ' in host name"),
         ("{endpoint: \"http://h\", encoding: xml}", "encoding: invalid encoding type: xml"),
         ("{endpoint: \"http://h\", compression: br}", "compression: unsupported compression type \"br\""),
         (
