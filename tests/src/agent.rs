@@ -111,6 +111,12 @@ impl Agent {
         AgentBuilder { yaml: text, ports, arguments, environment: Vec::new() }
     }
 
+    /// An agent with exactly this configuration.
+    pub fn as_it_is(yaml: &str) -> AgentBuilder {
+        let yaml = yaml.to_owned();
+        AgentBuilder { yaml, ports: BTreeMap::new(), arguments: Vec::new(), environment: Vec::new() }
+    }
+
     /// The port behind a name of the configuration.
     pub fn port(&self, name: &str) -> u16 {
         *self.ports.get(name).unwrap_or_else(|| panic!("the configuration has no ${name}"))

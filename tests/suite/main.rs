@@ -13,6 +13,7 @@ mod metrics;
 mod processing;
 mod remote_write;
 mod runs;
+mod samples;
 mod sdks;
 mod secrets;
 mod self_telemetry;
