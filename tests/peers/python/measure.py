@@ -42,6 +42,7 @@ def options():
     parser.add_argument("--endpoint", required=True)
     parser.add_argument("--protocol", choices=["grpc", "http"], required=True)
     parser.add_argument("--instance", required=True)
+    parser.add_argument("--signals", choices=["all", "traces"], default="all")
     return parser.parse_args()
 
 
@@ -104,7 +105,7 @@ def main():
     sampled = SpanContext(0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331, False, TraceFlags(1))
     context = trace.set_span_in_context(trace.NonRecordingSpan(sampled))
     instruments = Instruments(meters.get_meter("app.metrics", "3.1", "https://example.com/schema", {"kind": "test"}))
-    for _ in range(2):
+    for _ in range(2 if given.signals == "all" else 0):
         instruments.measure(context)
         assert meters.force_flush()
     with tracers.get_tracer("app").start_as_current_span("work") as span:
