@@ -18,3 +18,4 @@ mod sdks;
 mod secrets;
 mod self_telemetry;
 mod traces;
+mod without_config;

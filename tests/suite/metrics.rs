@@ -212,12 +212,12 @@ async fn check_host(prometheus: &Prometheus) {
     let file = |path: &str| std::fs::read_to_string(path).unwrap();
     let memory = file("/proc/meminfo");
     let total = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")).unwrap();
-    let total: f64 = total.trim().trim_end_matches(" kB").parse().unwrap();
-    assert_eq!(value("system_memory_limit_bytes").await, total * 1024.0);
+    let total: u64 = total.trim().trim_end_matches(" kB").parse().unwrap();
+    assert_eq!(value("system_memory_limit_bytes").await as u64, total * 1024);
     let stat = file("/proc/stat");
     let is_of_a_cpu = |line: &&str| line.starts_with("cpu") && !line.starts_with("cpu ");
     let cpus = stat.lines().filter(is_of_a_cpu).count();
-    assert_eq!(value("system_cpu_logical_count").await, cpus as f64);
+    assert_eq!(value("system_cpu_logical_count").await as usize, cpus);
     let ticks: f64 = stat.lines().next().unwrap().split_whitespace().nth(1).unwrap().parse().unwrap();
     let user = value("system_cpu_time_seconds_total{state=\"user\"}").await;
     // It was read some seconds ago.
