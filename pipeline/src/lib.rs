@@ -9,7 +9,6 @@ pub mod component;
 pub mod error;
 pub mod export;
 pub mod graph;
-pub mod memory;
 pub mod net;
 pub mod otlp;
 pub mod panics;

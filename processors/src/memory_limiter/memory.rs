@@ -3,8 +3,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use spindle_pipeline::memory;
-
 use super::cgroup::Cgroup;
 
 /// One look at the memory, in bytes.
@@ -20,17 +18,14 @@ pub(super) struct Usage {
 pub(super) trait ReadMemory: Send + 'static {
     /// One look, which takes some ten microseconds.
     fn read(&mut self) -> io::Result<Usage>;
-
-    /// Has memory given back that is free and kept for later; false when there is no way to do so.
-    fn reclaim(&mut self) -> bool;
 }
 
 /// The kernel's files.
 ///
 /// The process's memory is `RssAnon`: what the allocator has from the kernel, without the program itself
 /// and its libraries, which take nothing from anybody. The kernel counts it for each CPU apart and adds
-/// up now and then, so that on machines with many CPUs it may be some MiB off. What the allocator keeps
-/// for later is in `RssAnon` as well, so it is told to give that back before it counts.
+/// up now and then, so that on machines with many CPUs it may be some MiB off. The allocator's own count
+/// of what is in use cannot be had from safe code; what it keeps for later is in `RssAnon` as well.
 #[derive(Debug)]
 pub(super) struct Kernel {
     root: PathBuf,
@@ -71,10 +66,6 @@ impl ReadMemory for Kernel {
             process: self.kibibytes("proc/self/status", &["RssAnon:", "VmRSS:"])?,
             cgroup: self.cgroup.as_ref().and_then(Cgroup::used),
         })
-    }
-
-    fn reclaim(&mut self) -> bool {
-        memory::ask()
     }
 }
 

@@ -9,11 +9,8 @@
 //!   quarter of the spike has passed through since the last look. So what comes in between two looks is
 //!   bounded in time and in bytes. What bounds the memory itself is that the spike covers what requests
 //!   become on their way; the limiter has to be the first processor, and queues have their own bounds.
-//! * Memory that is free and that the allocator keeps for later does not count: it is given back before a
-//!   look decides, and by every thread that refuses. Else a limiter that refuses everything would wait for
-//!   ever for threads to come for memory.
-//! * Letting a request pass costs two loads and one addition, refusing it three loads.
-//! * It refuses, it does not drop what is queued: memory falls when exporters deliver.
+//! * Letting a request pass costs two loads and one addition, refusing it two loads.
+//! * It refuses, it does not free: memory falls when exporters deliver what is queued.
 
 mod cgroup;
 mod config;

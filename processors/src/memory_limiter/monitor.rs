@@ -1,13 +1,11 @@
 //! Looks at the memory and says whether data is refused.
 
-use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use spindle_pipeline::error::BuildError;
-use spindle_pipeline::memory;
 use tracing::{info, warn};
 
 use super::limits::{Limits, mebibytes};
@@ -80,12 +78,7 @@ impl Monitor {
                 self.look_unless_busy();
             }
         }
-        let refuses = self.refuses.load(Ordering::Relaxed);
-        if refuses {
-            // What this thread freed is given back for the next look to see.
-            memory::give();
-        }
-        refuses
+        self.refuses.load(Ordering::Relaxed)
     }
 
     /// Looks at the memory.
@@ -105,7 +98,7 @@ impl Monitor {
 
     fn look_with(&self, reader: &mut dyn ReadMemory) {
         self.passed.store(0, Ordering::Relaxed);
-        match self.read(reader) {
+        match reader.read() {
             Ok(usage) => {
                 self.is_blind.store(false, Ordering::Relaxed);
                 self.judge(usage);
@@ -117,12 +110,6 @@ impl Monitor {
                 }
             }
         }
-    }
-
-    /// What is used, without what was only kept for later if that decides.
-    fn read(&self, reader: &mut dyn ReadMemory) -> io::Result<Usage> {
-        let usage = reader.read()?;
-        if self.limits.above(usage).is_some() && reader.reclaim() { reader.read() } else { Ok(usage) }
     }
 
     fn judge(&self, usage: Usage) {

@@ -39,10 +39,6 @@ impl ReadMemory for Script {
         }
         Ok(usage)
     }
-
-    fn reclaim(&mut self) -> bool {
-        false
-    }
 }
 
 /// 100 MiB with a spike of 20, in a group of 500 MiB.
@@ -151,31 +147,6 @@ fn looks_again_when_much_has_passed() {
     assert!((10 * MIB..12 * MIB).contains(&passed), "{passed}");
 }
 
-/// An allocator keeps what was freed for later. While everything is refused nobody makes it give that
-/// back, so the limiter does; else it would refuse for ever.
-#[test]
-fn memory_that_is_only_kept_does_not_count() {
-    struct Keeping {
-        used: u64,
-        kept: u64,
-    }
-    impl ReadMemory for Keeping {
-        fn read(&mut self) -> io::Result<Usage> {
-            Ok(Usage { process: self.used + self.kept, cgroup: None })
-        }
-
-        fn reclaim(&mut self) -> bool {
-            self.kept = 0;
-            true
-        }
-    }
-    for (used, kept, is_refused) in [(10, 90, false), (79, 1, false), (80, 10, true)] {
-        let (limiter, _) = limiter(Keeping { used: used * MIB, kept: kept * MIB });
-        limiter.monitor.look();
-        assert_eq!(limiter.transform(batch(1)).is_err(), is_refused, "{used} {kept}");
-    }
-}
-
 /// A look that fails changes nothing: neither does data pass that was refused, nor the other way round.
 #[test]
 fn a_failing_look_changes_nothing() {
@@ -187,10 +158,6 @@ fn a_failing_look_changes_nothing() {
                 1 => Ok(Usage { process: 90 * MIB, cgroup: None }),
                 _ => Err(io::Error::other("gone")),
             }
-        }
-
-        fn reclaim(&mut self) -> bool {
-            false
         }
     }
     let (limiter, _) = limiter(Failing(0));
@@ -208,10 +175,6 @@ fn the_thread_ends_with_the_processor() {
             // The test may have stopped listening.
             let _ = self.0.send(());
             Ok(Usage::default())
-        }
-
-        fn reclaim(&mut self) -> bool {
-            false
         }
     }
     let (looked, looks) = channel();
