@@ -1,5 +1,8 @@
 //! The commands beside `run`.
 
+#[cfg(test)]
+mod tests;
+
 use std::io::Write;
 
 use spindle_config::print::Printed;
@@ -118,16 +121,24 @@ fn components_text(types: &[&TypeInfo]) -> String {
     text
 }
 
+const COMPONENTS_PAGE_HEAD: &str = "# Components
+
+Every type that a configuration can name. This page is written by `spindle components --format markdown`; a test keeps
+the two equal. Older names work and cost one warning.
+
+| kind | type | signals | stability | older names |
+|---|---|---|---|---|
+";
+
 fn components_markdown(types: &[&TypeInfo]) -> String {
-    let mut text = "| kind | type | signals | stability | older names |\n|---|---|---|---|---|\n".to_owned();
+    let mut text = COMPONENTS_PAGE_HEAD.to_owned();
     for info in types {
         let aliases: Vec<String> = info.aliases.iter().map(|alias| format!("`{alias}`")).collect();
         text.push_str(&format!(
-            "| {} | [`{}`](../{}/src/{}/README.md) | {} | {} | {} |\n",
+            "| {} | [`{}`](../{}/README.md) | {} | {} | {} |\n",
             info.kind.name(),
             info.name,
-            folder(info.kind),
-            info.name,
+            folder(info),
             signals(info),
             info.stability.name(),
             aliases.join(", ")
@@ -136,12 +147,14 @@ fn components_markdown(types: &[&TypeInfo]) -> String {
     text
 }
 
-/// The top-level folder of a kind.
-fn folder(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Connector => "processors",
-        Kind::Extension => "agent",
-        other => other.section(),
+/// The folder of a component's code and page: its kind's, then its name's, but for the few that share one.
+fn folder(info: &TypeInfo) -> String {
+    match (info.kind, info.name) {
+        (Kind::Receiver, "nvml") => "receivers/src/gpu/nvml".to_owned(),
+        (Kind::Extension, "healthcheckv2") => "agent/src/extensions/health_check".to_owned(),
+        (Kind::Extension, name) => format!("agent/src/extensions/{name}"),
+        (Kind::Connector, name) => format!("processors/src/{name}"),
+        (kind, name) => format!("{}/src/{name}", kind.section()),
     }
 }
 

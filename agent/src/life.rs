@@ -3,9 +3,10 @@
 use std::io::Write;
 use tokio::time::Instant;
 
-use spindle_config::Document;
 use spindle_config::print::Printed;
+use spindle_config::{Diagnostics, Document};
 use spindle_pipeline::component::BUILD;
+use spindle_pipeline::error::BuildError;
 use spindle_pipeline::graph::{Graph, Plan};
 use spindle_pipeline::status::{Status, StatusBoard};
 use spindle_pipeline::telemetry::{Metric, Telemetry};
@@ -61,18 +62,37 @@ fn start(
     let facts = facts(&plan, warnings);
     let telemetry = Telemetry::new(service.constant_labels(run.run()));
     logging::count_suppressed(telemetry.counter(Metric::LogSuppressed, Vec::new()));
-    let page = MetricsPage::bind(&service, &telemetry)
-        .map_err(|message| Failure::Runtime(format!("error: {message}")))?;
-    let mut graph = Graph::build(plan, &telemetry, board, &run.runs())
-        .map_err(|problems| Failure::Runtime(configuration::report(&problems, &document)))?;
-    let folder = write_folder(&run, &document, &facts)?;
+    let failed = |problems: Diagnostics| Failure::Runtime(configuration::report(&problems, &document));
+    let page = MetricsPage::bind(&service, &telemetry).map_err(|error| failed(page_problem(error, &plan)))?;
+    let folder = run.make_folder().map_err(folder_failed)?;
+    let mut graph = Graph::build(plan, &telemetry, board, &run.runs()).map_err(|problems| {
+        folder.iter().for_each(RunFolder::remove_if_empty);
+        failed(problems)
+    })?;
+    if let Some(folder) = &folder {
+        write_folder(&run, folder, &document, &facts)?;
+    }
     let page = page.map(MetricsPage::start);
     graph.start();
     if let (true, Some(run), Some(folder)) = (options.configs.is_empty(), run.run(), folder) {
         // If stderr is closed there is nobody to tell.
-        let _ = write!(std::io::stderr(), "{}", embedded::banner(options, &run.id, &folder.path()));
+        let _ = write!(
+            std::io::stderr(),
+            "{}",
+            embedded::banner(options, &run.id, &folder.path(), &facts.listeners)
+        );
     }
     Ok((graph, page))
+}
+
+/// Why the metrics page cannot be served, where the configuration speaks of it.
+fn page_problem(error: BuildError, plan: &Plan) -> Diagnostics {
+    let key = error.key.clone();
+    let mut problem = error.diagnostic(key.as_str());
+    problem.origin = plan.listener_origin(&key);
+    let mut problems = Diagnostics::default();
+    problems.push(problem);
+    problems
 }
 
 fn facts(plan: &Plan, warnings: Vec<(String, String)>) -> Facts {
@@ -86,14 +106,21 @@ fn facts(plan: &Plan, warnings: Vec<(String, String)>) -> Facts {
     }
 }
 
-fn write_folder(run: &RunSection, document: &Document, facts: &Facts) -> Result<Option<RunFolder>, Failure> {
-    let failed = |message: String| Failure::Runtime(format!("error: run::directory: {message}"));
-    let config = Printed::redacted(&document.root).to_yaml().map_err(|error| failed(error.to_string()))?;
-    let folder = run.write_folder(&config, facts).map_err(failed)?;
-    if let Some(folder) = &folder {
-        info!(path = %folder.path().display(), "The run has a folder");
-    }
-    Ok(folder)
+fn folder_failed(message: String) -> Failure {
+    Failure::Runtime(format!("error: run::directory: {message}"))
+}
+
+fn write_folder(
+    run: &RunSection,
+    folder: &RunFolder,
+    document: &Document,
+    facts: &Facts,
+) -> Result<(), Failure> {
+    let config =
+        Printed::redacted(&document.root).to_yaml().map_err(|error| folder_failed(error.to_string()))?;
+    run.write_folder(folder, &config, facts).map_err(folder_failed)?;
+    info!(path = %folder.path().display(), "The run has a folder");
+    Ok(())
 }
 
 async fn stop(

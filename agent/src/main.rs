@@ -29,6 +29,7 @@ use cli::{Cli, Command};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    keep_pages_small();
     let cli = Cli::parse();
     let outcome = match cli.command.clone().unwrap_or(Command::Run) {
         Command::Run => life::run(&cli.options),
@@ -42,4 +43,11 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
+}
+
+/// Huge pages would hold eight times the memory that an idle agent needs. The allocator is built not to ask
+/// for them; this is for kernels that give them unasked.
+fn keep_pages_small() {
+    // Where the kernel does not know the call there is nothing lost but memory.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }

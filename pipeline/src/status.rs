@@ -154,6 +154,11 @@ pub struct StatusHandle {
 }
 
 impl StatusHandle {
+    /// Whose it is.
+    pub fn id(&self) -> &str {
+        self.keys.first().map_or("", |key| &key.id)
+    }
+
     /// Says it. Ignored once the state is final, except for what is part of stopping.
     pub fn report(&self, status: Status) {
         let mut events = self.board.events.lock().unwrap_or_else(PoisonError::into_inner);

@@ -52,7 +52,8 @@ fn userinfo_is_redacted() {
     assert!(!text.contains("hunter2"), "{text}");
 }
 
-/// A back end that is down for an hour is a line every ten seconds with a count, not a line per attempt.
+/// A failure that lasts for an hour is a line every ten seconds with a count. (Attempts that will be repeated
+/// are information, which the sampling keys thin.)
 #[test]
 fn a_repeated_failure_is_one_line_with_a_count() {
     let mut suppressor = Suppressor::new(None);

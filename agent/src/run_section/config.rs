@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use spindle_config::{Check, Diagnostic};
 use spindle_pipeline::run::DEFAULT_LABEL;
+use spindle_pipeline::telemetry::{OWN_LABELS, label_name};
 
 /// The section's keys.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,6 +54,14 @@ impl RunConfig {
             check.error(
                 "label",
                 format!("the label \"{}\" has a meaning in Prometheus; choose another", self.label),
+            );
+        } else if OWN_LABELS.contains(&label_name(&self.label).as_str()) {
+            check.error(
+                "label",
+                format!(
+                    "the label \"{}\" has a meaning in the agent's own metrics; choose another",
+                    self.label
+                ),
             );
         }
     }

@@ -1,6 +1,7 @@
 //! The folder of one run: the effective configuration, redacted, and a manifest.
 //!
-//! Files are for their owner alone and appear whole or not at all: written beside, synced, renamed.
+//! The folder and its files are for their owner alone; a file appears whole or not at all: written beside,
+//! synced, renamed.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
@@ -29,22 +30,37 @@ impl RunFolder {
         self.path().join("configs").join("spindle.yaml")
     }
 
-    /// Makes the folder and writes the configuration and the manifest into it.
-    pub fn write(&self, config: &str, manifest: &str) -> Result<(), String> {
+    /// Makes the folder, before an exporter that writes into it makes one for everybody. One that is there
+    /// stays as it is.
+    pub fn make(&self) -> Result<(), String> {
         let configs = self.path.join("configs");
-        let failed = |path: &Path, error: io::Error| format!("cannot write {}: {error}", path.display());
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(&configs)
-            .map_err(|error| failed(&configs, error))?;
+            .map_err(|error| failed(&configs, &error))
+    }
+
+    /// Removes the folder of a start that failed, unless something lies in it.
+    pub fn remove_if_empty(&self) {
+        // That it is not empty or has gone already is no failure.
+        let _ = fs::remove_dir(self.path.join("configs")).and_then(|()| fs::remove_dir(&self.path));
+    }
+
+    /// Writes the configuration and the manifest into the folder.
+    pub fn write(&self, config: &str, manifest: &str) -> Result<(), String> {
+        let configs = self.path.join("configs");
         for (path, text) in
             [(configs.join("spindle.yaml"), config), (self.path.join("manifest.json"), manifest)]
         {
-            write_whole(&path, text.as_bytes()).map_err(|error| failed(&path, error))?;
+            write_whole(&path, text.as_bytes()).map_err(|error| failed(&path, &error))?;
         }
         Ok(())
     }
+}
+
+fn failed(path: &Path, error: &io::Error) -> String {
+    format!("cannot write {}: {error}", path.display())
 }
 
 /// Writes a file so that readers see the old one or the new one, and nothing in between.

@@ -33,7 +33,7 @@ pub fn render(run: &Run, folder: &Path, config: &Path, facts: &Facts) -> String 
         "agent": {"name": BUILD.name, "version": BUILD.version, "pid": std::process::id()},
         "host": host(),
         "services": listeners,
-        "paths": {"run": folder, "config": config},
+        "paths": {"run": folder.to_string_lossy(), "config": config.to_string_lossy()},
         "telemetry_surfaces": surfaces(facts),
         "warnings": facts.warnings,
     });

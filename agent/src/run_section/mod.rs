@@ -62,20 +62,23 @@ impl RunSection {
         Runs::of_this_process(self.run.clone())
     }
 
-    /// The folder of this run's artefacts, if they are wanted.
-    pub fn folder(&self) -> Option<RunFolder> {
+    /// Makes the folder of this run's artefacts, if they are wanted; nothing lies in it yet.
+    pub fn make_folder(&self) -> Result<Option<RunFolder>, String> {
+        let folder = self.folder();
+        folder.as_ref().map_or(Ok(()), RunFolder::make)?;
+        Ok(folder)
+    }
+
+    fn folder(&self) -> Option<RunFolder> {
         let (run, directory) = (self.run.as_ref()?, self.directory.as_deref()?);
         Some(RunFolder::new(&folder_path(directory, &run.id)))
     }
-}
 
-impl RunSection {
-    /// Makes the run's folder, if one is wanted: the effective configuration and the manifest.
-    pub fn write_folder(&self, config: &str, facts: &Facts) -> Result<Option<RunFolder>, String> {
-        let (Some(run), Some(folder)) = (self.run(), self.folder()) else { return Ok(None) };
+    /// Writes the effective configuration and the manifest into the run's folder.
+    pub fn write_folder(&self, folder: &RunFolder, config: &str, facts: &Facts) -> Result<(), String> {
+        let Some(run) = self.run() else { return Ok(()) };
         let manifest = manifest::render(run, &folder.path(), &folder.config_path(), facts);
-        folder.write(config, &manifest)?;
-        Ok(Some(folder))
+        folder.write(config, &manifest)
     }
 }
 

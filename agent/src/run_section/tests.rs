@@ -70,6 +70,11 @@ fn says_what_cannot_be() {
             None,
             "run::label: the label \"job\" has a meaning in Prometheus; choose another",
         ),
+        (
+            "run: {label: exporter}",
+            None,
+            "run::label: the label \"exporter\" has a meaning in the agent's own metrics; choose another",
+        ),
         ("run: {lable: x}", None, "run: has invalid keys: lable"),
     ] {
         assert_eq!(read(yaml, variable).1, [problem], "{yaml}");
@@ -92,7 +97,11 @@ fn each_run_has_a_folder_for_its_owner() {
             receivers: vec!["nvml".to_owned()],
             warnings: vec!["w".to_owned()],
         };
-        let folder = run.write_folder("receivers: {}\n", &facts).expect("writes").expect("a folder");
+        let folder = run.make_folder().expect("makes it").expect("a folder");
+        let mode = std::fs::metadata(folder.path()).expect("exists").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        run.write_folder(&folder, "receivers: {}\n", &facts).expect("writes");
+        folder.remove_if_empty();
         let manifest = std::fs::read_to_string(folder.path().join("manifest.json")).expect("a manifest");
         let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
         assert_eq!(manifest["container_run_id"], id);
@@ -108,5 +117,17 @@ fn each_run_has_a_folder_for_its_owner() {
         assert_eq!(names, 2, "no half-written file is left");
     }
     assert_eq!(std::fs::read_dir(&directory).expect("exists").count(), 2);
+    std::fs::remove_dir_all(&directory).expect("cleans up");
+}
+
+/// An agent that fails to start again and again leaves no folder behind for each time.
+#[test]
+fn a_failed_start_leaves_no_folder() {
+    let directory = std::env::temp_dir().join(format!("spindle-run-failed-{}", std::process::id()));
+    let (run, _) = read(&format!("run: {{id: r1, directory: {}}}", directory.display()), None);
+    let folder = run.make_folder().expect("makes it").expect("a folder");
+    assert!(folder.path().exists());
+    folder.remove_if_empty();
+    assert!(!folder.path().exists());
     std::fs::remove_dir_all(&directory).expect("cleans up");
 }

@@ -1,11 +1,13 @@
 //! The keys of `service::telemetry`.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{Deserializer, Error, Visitor};
 use spindle_config::types::{Duration, ListenAddress, Optional, Transport};
 use spindle_config::{Check, Diagnostic};
-use spindle_pipeline::telemetry::Suffixes;
+use spindle_pipeline::telemetry::{OWN_LABELS, Suffixes, label_name};
 
 use super::MetricsEndpoint;
 
@@ -23,22 +25,45 @@ pub struct TelemetryConfig {
     pub resource: BTreeMap<String, Option<String>>,
 }
 
-/// `logs::level`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// `logs::level`, in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LogLevel {
     /// Everything.
-    #[serde(alias = "debug", rename = "DEBUG")]
     Debug,
     /// What an operator wants to know.
     #[default]
-    #[serde(alias = "info", rename = "INFO")]
     Info,
     /// What may need attention.
-    #[serde(alias = "warn", rename = "WARN")]
     Warn,
     /// What failed.
-    #[serde(alias = "error", rename = "ERROR")]
     Error,
+}
+
+impl<'de> Deserialize<'de> for LogLevel {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(LogLevelVisitor)
+    }
+}
+
+struct LogLevelVisitor;
+
+impl Visitor<'_> for LogLevelVisitor {
+    type Value = LogLevel;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a log level")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<LogLevel, E> {
+        match text.to_ascii_lowercase().as_str() {
+            "debug" => Ok(LogLevel::Debug),
+            "info" => Ok(LogLevel::Info),
+            "warn" => Ok(LogLevel::Warn),
+            // The Collector's logger has levels above this one; nothing here is written at them.
+            "error" | "dpanic" | "panic" | "fatal" => Ok(LogLevel::Error),
+            _ => Err(E::unknown_variant(text, &["DEBUG", "INFO", "WARN", "ERROR"])),
+        }
+    }
 }
 
 /// `logs`.
@@ -239,6 +264,12 @@ impl TelemetryConfig {
             } else if index > 0 {
                 check.error(&key, "more than one reader is not built into this version of spindle yet");
             }
+        }
+        for key in self.resource.keys().filter(|key| OWN_LABELS.contains(&label_name(key).as_str())) {
+            check.warning(
+                &format!("resource::{key}"),
+                format!("the agent's own metrics have a label \"{key}\" already; this one is left out"),
+            );
         }
         if !self.traces.is_null() {
             check.warning("traces", "spindle has no traces of its own; this section has no effect");

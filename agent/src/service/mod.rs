@@ -3,12 +3,15 @@
 mod config;
 pub mod page;
 
+#[cfg(test)]
+mod tests;
+
 use spindle_config::types::ListenAddress;
 use spindle_config::{Check, Diagnostics, Sections, decode};
 use spindle_pipeline::component::BUILD;
 use spindle_pipeline::graph::PlannedListener;
 use spindle_pipeline::run::Run;
-use spindle_pipeline::telemetry::{Labels, Suffixes};
+use spindle_pipeline::telemetry::{Labels, OWN_LABELS, Suffixes, label_name};
 
 pub use config::{LogLevel, LogSampling, LogsConfig};
 
@@ -56,16 +59,22 @@ impl Service {
 
     /// The sockets it will bind, for the check of ports.
     pub fn listeners(&self, sections: &Sections<'_>) -> Vec<PlannedListener> {
+        let origin = |key: &str| {
+            let below = key.strip_prefix(PATH)?.trim_start_matches(':');
+            let mut scratch = Diagnostics::default();
+            Some(Check::new(sections.telemetry?, PATH, None, &mut scratch).origin(below))
+        };
         let listener = |endpoint: &MetricsEndpoint| PlannedListener {
             path: endpoint.key.clone(),
-            origin: sections.telemetry.map(|node| node.origin),
+            origin: origin(&endpoint.key),
             address: endpoint.address.clone(),
             protocol: "tcp",
         };
         self.metrics.iter().map(listener).collect()
     }
 
-    /// The labels of every metric of the agent: who it is, and its run.
+    /// The labels of every metric of the agent, each name once: who it is, and its run. What the section says
+    /// about the run stays unless the run is overriding, as with what a client says.
     pub fn constant_labels(&self, run: Option<&Run>) -> Labels {
         let mut labels: Labels = vec![
             ("service_instance_id".into(), instance_id().into()),
@@ -73,14 +82,20 @@ impl Service {
             ("service_version".into(), BUILD.version.into()),
         ];
         for (key, value) in &self.resource {
-            let label = key.replace(['.', '-', '/'], "_");
+            let label = label_name(key);
             labels.retain(|(name, _)| *name != label);
-            if let Some(value) = value {
+            if let (Some(value), false) = (value, OWN_LABELS.contains(&label.as_str())) {
                 labels.push((label.into(), value.clone().into()));
             }
         }
         if let Some(run) = run {
-            labels.push((run.label.replace('.', "_").into(), run.id.clone().into()));
+            let label = label_name(&run.label);
+            if run.is_overriding {
+                labels.retain(|(name, _)| *name != label);
+            }
+            if labels.iter().all(|(name, _)| *name != label) {
+                labels.push((label.into(), run.id.clone().into()));
+            }
         }
         labels
     }

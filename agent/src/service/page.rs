@@ -7,6 +7,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::service::service_fn;
+use spindle_pipeline::error::BuildError;
 use spindle_pipeline::net::listen::{Bound, bind};
 use spindle_pipeline::net::serve::{ServeOptions, serve};
 use spindle_pipeline::telemetry::{Suffixes, Telemetry};
@@ -31,12 +32,9 @@ pub struct RunningPage {
 
 impl MetricsPage {
     /// Binds the page's socket; `None` when no metrics are wanted.
-    pub fn bind(service: &Service, telemetry: &Telemetry) -> Result<Option<Self>, String> {
+    pub fn bind(service: &Service, telemetry: &Telemetry) -> Result<Option<Self>, BuildError> {
         let Some(endpoint) = &service.metrics else { return Ok(None) };
-        let bound = bind(&endpoint.address, &endpoint.key).map_err(|error| {
-            let help = error.help.map(|help| format!("\n  = help: {help}")).unwrap_or_default();
-            format!("{}: {}{help}", error.key, error.message)
-        })?;
+        let bound = bind(&endpoint.address, &endpoint.key)?;
         Ok(Some(Self { bound, telemetry: telemetry.clone(), suffixes: endpoint.suffixes }))
     }
 

@@ -535,7 +535,7 @@ fn says_what_cannot_be() {
 /// What the check cannot see stops the start, with the key and without the secret.
 #[test]
 fn says_what_cannot_be_built() {
-    let cases = [("{endpoint: \"h:1\", tls: {ca_pem: no}}", "tls::ca_file", "no PEM certificate in it")];
+    let cases = [("{endpoint: \"h:1\", tls: {ca_pem: no}}", "tls::ca_pem", "no PEM certificate")];
     for (yaml, key, message) in cases {
         let error = OtlpGrpc::build(config::<OtlpGrpc>(yaml), &context("otlp_grpc")).err().expect("fails");
         assert_eq!((error.key.as_str(), error.message.as_str()), (key, message));

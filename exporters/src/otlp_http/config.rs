@@ -213,4 +213,12 @@ impl ComponentConfig for Config {
         check_keys(&self.client(), &PROTOCOL_HEADERS, check);
         export::validate(&self.retry_on_failure, &self.sending_queue, check);
     }
+
+    fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {
+        // That there is none at all is told already.
+        let has_any = Signal::ALL.into_iter().any(|signal| !self.own_url(signal).1.is_empty());
+        if let (true, Err(missing)) = (has_any, self.url(signal)) {
+            check.error("", missing);
+        }
+    }
 }

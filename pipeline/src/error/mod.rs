@@ -11,6 +11,8 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use spindle_config::Diagnostic;
+
 pub use code::{Code, RetryClass};
 
 /// Whether sending the same again can help.
@@ -165,6 +167,13 @@ impl BuildError {
     #[must_use]
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    /// As a problem of the configuration; `path` is the key with what is around it.
+    pub fn diagnostic(self, path: impl Into<String>) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(self.message).path(path);
+        diagnostic.help.extend(self.help);
+        diagnostic
     }
 }
 

@@ -53,15 +53,15 @@ impl Batcher {
     pub(super) async fn run(mut self) {
         loop {
             let due = self.pending.values().map(|pending| pending.due).min();
-            let entry = match due {
-                None => self.queue.pop().await,
-                Some(due) => match tokio::time::timeout_at(due, self.queue.pop()).await {
-                    Ok(entry) => entry,
-                    Err(_elapsed) => {
-                        self.flush(|pending, now| pending.due <= now).await;
-                        continue;
-                    }
-                },
+            // What is due comes first: a queue that is never empty would keep it waiting for ever.
+            let popped = match due {
+                None => Some(self.queue.pop().await),
+                Some(due) if due <= Instant::now() => None,
+                Some(due) => tokio::time::timeout_at(due, self.queue.pop()).await.ok(),
+            };
+            let Some(entry) = popped else {
+                self.flush(|pending, now| pending.due <= now).await;
+                continue;
             };
             let Some(entry) = entry else { break };
             self.add(entry).await;

@@ -67,9 +67,15 @@ impl ExportStage {
         Self { sender, queue, workers: tokio::sync::Mutex::new(workers) }
     }
 
+    /// The process is stopping: waits between attempts become short, so that whoever waits for an answer
+    /// has it, or the data is delivered, while there is time.
+    pub fn hurry(&self) {
+        self.sender.hurry();
+    }
+
     /// Takes nothing more and sends what is held until `deadline`.
     pub async fn stop(&self, deadline: Instant) {
-        self.sender.hurry();
+        self.hurry();
         let Some(queue) = &self.queue else { return };
         queue.close();
         let mut workers = self.workers.lock().await;

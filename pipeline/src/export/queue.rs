@@ -128,6 +128,27 @@ impl Queue {
         }
         let room = self.room(&batch, u32::try_from(units).unwrap_or(u32::MAX)).await?;
         let pace = self.pace(&batch).await;
+        let answer = self.enter(batch, units, room, pace)?;
+        match answer {
+            Some(answer) => answer.await.unwrap_or_else(|_| Err(ConsumeError::stopping())),
+            None => Ok(()),
+        }
+    }
+
+    /// Puts a batch that has its room into the queue, unless that was closed in the meantime: then nobody may
+    /// be left to send it. The receiver of its fate, if somebody waits for it.
+    fn enter(
+        &self,
+        batch: Batch,
+        units: usize,
+        room: OwnedSemaphorePermit,
+        pace: Option<OwnedSemaphorePermit>,
+    ) -> Result<Option<oneshot::Receiver<Result<(), ConsumeError>>>, ConsumeError> {
+        let mut entries = self.lock();
+        // Whoever pops looks at this under the same lock, and only when there is no entry left.
+        if self.room.is_closed() {
+            return Err(ConsumeError::stopping());
+        }
         let (waiter, answer) = self.waits_for_result.then(oneshot::channel).unzip();
         self.size.inc_by(units as i64);
         let ticket = Ticket {
@@ -139,12 +160,10 @@ impl Queue {
             _room: room,
             pace,
         };
-        self.lock().push_back(Entry { batch, ticket });
+        entries.push_back(Entry { batch, ticket });
+        drop(entries);
         self.ready.notify_one();
-        match answer {
-            Some(answer) => answer.await.unwrap_or_else(|_| Err(ConsumeError::stopping())),
-            None => Ok(()),
-        }
+        Ok(answer)
     }
 
     async fn room(&self, batch: &Batch, units: u32) -> Result<OwnedSemaphorePermit, ConsumeError> {

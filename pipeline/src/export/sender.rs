@@ -12,8 +12,9 @@ use tracing::{error, info, warn};
 use super::config::{ExportSettings, RetryConfig};
 use super::retry::Backoff;
 use crate::batch::Batch;
-use crate::component::{BuildContext, Exported, Exporter};
+use crate::component::{BuildContext, Exported, Exporter, Kind};
 use crate::error::{Code, ConsumeError, ExportError, Retry};
+use crate::panics::Panics;
 use crate::signal::Signal;
 use crate::status::{Status, StatusHandle};
 use crate::telemetry::{Counter, Gauge, Metric, Telemetry};
@@ -32,6 +33,7 @@ pub(super) struct Sender {
     hurry: CancellationToken,
     status: StatusHandle,
     telemetry: Telemetry,
+    panics: Panics,
     counters: Counters,
 }
 
@@ -66,6 +68,7 @@ impl Sender {
                 retries: telemetry.counter(Metric::ExporterRetries, labels()),
                 in_flight: telemetry.gauge(Metric::ExporterInFlightRequests, labels()),
             },
+            panics: Panics::of(&telemetry, Kind::Exporter, &context.id),
             telemetry,
         }
     }
@@ -107,6 +110,7 @@ impl Sender {
             let Some(wait) = wait else {
                 return Err(self.gave_up(batch, error, "retries_exhausted", "no more retries left"));
             };
+            let wait = if self.hurry.is_cancelled() { wait.min(HURRIED_WAIT) } else { wait };
             self.will_retry(&error, wait);
             self.wait(wait).await;
         }
@@ -126,14 +130,10 @@ impl Sender {
                 }
             }
         };
-        outcome.unwrap_or_else(|panic| Err(self.panicked(&*panic)))
-    }
-
-    fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> ExportError {
-        let message = crate::panics::message(panic);
-        let labels = vec![("component".into(), format!("exporter/{}", self.id).into())];
-        self.telemetry.counter(Metric::ComponentPanics, labels).inc();
-        ExportError::new(Code::Internal, format!("the exporter panicked: {message}"))
+        outcome.unwrap_or_else(|panic| {
+            let message = self.panics.caught(&*panic);
+            Err(ExportError::new(Code::Internal, format!("the exporter panicked: {message}")))
+        })
     }
 
     fn succeeded(&self, batch: &Batch, exported: &Exported) {
@@ -179,14 +179,12 @@ impl Sender {
         format!("exporter/{}", self.id)
     }
 
+    /// Sleeps; the beginning of the stop ends it.
     async fn wait(&self, wait: Duration) {
-        if self.hurry.is_cancelled() {
-            tokio::time::sleep(wait.min(HURRIED_WAIT)).await;
-            return;
-        }
+        let was_hurried = self.hurry.is_cancelled();
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
-            () = self.hurry.cancelled() => {}
+            () = self.hurry.cancelled(), if !was_hurried => {}
         }
     }
 }

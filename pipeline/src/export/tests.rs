@@ -94,6 +94,12 @@ impl Stage {
         self.stage.consume(batch(items)).await
     }
 
+    async fn send_as(&self, tenant: &str, items: usize) -> Result<(), ConsumeError> {
+        let metadata = vec![("x-tenant".to_owned(), tenant.to_owned())];
+        let about = crate::RequestContext { metadata, ..crate::RequestContext::default() };
+        self.stage.consume(batch(items).with_context(Some(Arc::new(about)))).await
+    }
+
     async fn stop_within(&self, time: Duration) {
         self.stage.stop(Instant::now() + time).await;
     }
@@ -355,6 +361,26 @@ async fn answers_are_delayed_before_requests_are_refused() {
     stage.stop_within(Duration::from_secs(5)).await;
 }
 
+/// A sender whose answer is being delayed when the stop begins is refused: the workers may be gone before it
+/// is in the queue, and then "taken" would be untrue.
+#[tokio::test(start_paused = true)]
+async fn a_delayed_request_is_refused_once_the_queue_is_closed() {
+    let exporter = Scripted::gated();
+    let stage = Stage::start(&exporter, &settings(Some(QueueConfig::default())));
+    for _ in 0..64 {
+        stage.send(1).await.expect("taken");
+    }
+    exporter.open(1000);
+    let delayed = stage.send(7);
+    let stop = async {
+        tokio::task::yield_now().await;
+        stage.stop_within(Duration::from_secs(5)).await;
+    };
+    let (answer, ()) = tokio::join!(delayed, stop);
+    assert_eq!(answer.expect_err("refused").message(), "the agent is shutting down");
+    assert_eq!((exporter.sizes().len(), stage.dropped("shutdown"), stage.queue_size()), (64, 0, 0));
+}
+
 fn batching(min_size: u64, max_size: u64, keys: &[&str]) -> QueueConfig {
     let batch = BatchConfig {
         min_size,
@@ -401,14 +427,31 @@ async fn partitions_are_kept_apart() {
     let exporter = Scripted::answering([]);
     let stage = Stage::start(&exporter, &settings(Some(batching(1000, 0, &["X-Tenant"]))));
     for tenant in ["a", "b", "a"] {
-        let metadata = vec![("x-tenant".to_owned(), tenant.to_owned())];
-        let about = crate::RequestContext { metadata, ..crate::RequestContext::default() };
-        stage.stage.consume(batch(1).with_context(Some(Arc::new(about)))).await.expect("taken");
+        stage.send_as(tenant, 1).await.expect("taken");
     }
     stage.stop_within(Duration::from_secs(5)).await;
     let mut sizes = exporter.sizes();
     sizes.sort_unstable();
     assert_eq!(sizes, [1, 2]);
+}
+
+/// A tenant with little data waits for `flush_timeout`, not for the end of another one's flood.
+#[tokio::test(start_paused = true)]
+async fn a_flood_does_not_hold_up_what_is_due() {
+    let exporter = Scripted::gated();
+    let queue = QueueConfig { num_consumers: 1, ..batching(10, 0, &["x-tenant"]) };
+    let stage = Stage::start(&exporter, &settings(Some(queue)));
+    stage.send_as("small", 1).await.expect("taken");
+    for _ in 0..9 {
+        stage.send_as("large", 10).await.expect("taken");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    exporter.open(100);
+    stage.stop_within(Duration::from_secs(5)).await;
+    let sizes = exporter.sizes();
+    assert_eq!(sizes.len(), 10);
+    let place = sizes.iter().position(|size| *size == 1);
+    assert!(place <= Some(2), "behind what was on its way: {sizes:?}");
 }
 
 /// The texts are those of the Collector, which users search for.

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use spindle_config::{ComponentId, Diagnostic, Diagnostics, Origin};
+use spindle_config::{ComponentId, Diagnostics, Origin};
 
 use super::edge::{
     OutgoingEdge, ProcessorCounters, ProcessorEdge, StampStage, TransformStage, TransformStep,
 };
 use super::fan_out::FanOut;
-use super::plan::{Plan, Planned, PlannedPipeline};
+use super::plan::{Plan, Planned, PlannedListener, PlannedPipeline};
 use super::running::{RunningExtension, RunningReceiver};
 use crate::component::{
     BUILD, BuildContext, BuiltProcessor, Consumer, Exporter, Kind, LoadedExporter, LoadedExtension,
@@ -52,7 +52,9 @@ impl Graph {
             exporters: Vec::new(),
             extensions: Vec::new(),
         };
-        let mut builder = Builder { graph, runs, stages: BTreeMap::new(), problems: Diagnostics::default() };
+        let listeners = plan.listeners;
+        let mut builder =
+            Builder { graph, runs, listeners, stages: BTreeMap::new(), problems: Diagnostics::default() };
         builder.extensions(plan.extensions);
         builder.exporters(plan.exporters, &plan.pipelines);
         let mut entries = Entries::new();
@@ -84,6 +86,7 @@ fn pipelines_of(pipelines: &[PlannedPipeline], takes: impl Fn(&PlannedPipeline) 
 struct Builder<'a> {
     graph: Graph,
     runs: &'a Runs,
+    listeners: Vec<PlannedListener>,
     stages: BTreeMap<(ComponentId, Signal), Arc<dyn Consumer>>,
     problems: Diagnostics,
 }
@@ -100,9 +103,10 @@ impl Builder<'_> {
             Err(error) => {
                 let path =
                     if error.key.is_empty() { path.to_owned() } else { format!("{path}::{}", error.key) };
-                let mut diagnostic = Diagnostic::error(error.message).at(origin).path(path);
-                diagnostic.help.extend(error.help);
-                self.problems.push(diagnostic);
+                // The commonest failure, a port that is taken, points at the address rather than the component.
+                let listener = self.listeners.iter().find(|listener| listener.path == path);
+                let origin = listener.and_then(|listener| listener.origin).unwrap_or(origin);
+                self.problems.push(error.diagnostic(path).at(origin));
                 None
             }
         }

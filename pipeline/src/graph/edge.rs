@@ -7,11 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::FutureExt;
 use spindle_config::ComponentId;
-use tracing::error;
 
 use crate::batch::Batch;
-use crate::component::{Consumer, Transform};
+use crate::component::{Consumer, Kind, Transform};
 use crate::error::ConsumeError;
+use crate::panics::Panics;
 use crate::run::Stamp;
 use crate::signal::Signal;
 use crate::telemetry::{Counter, Metric, Telemetry};
@@ -83,8 +83,7 @@ impl Consumer for StampStage {
 pub(super) struct ProcessorCounters {
     incoming: Counter,
     outgoing: Counter,
-    panics: Counter,
-    name: String,
+    panics: Panics,
 }
 
 impl ProcessorCounters {
@@ -92,21 +91,16 @@ impl ProcessorCounters {
         let labels = || {
             vec![("processor".into(), id.to_string().into()), ("otel_signal".into(), signal.name().into())]
         };
-        let name = format!("processor/{id}");
         Self {
             incoming: telemetry.counter(Metric::ProcessorIncomingItems, labels()),
             outgoing: telemetry.counter(Metric::ProcessorOutgoingItems, labels()),
-            panics: telemetry
-                .counter(Metric::ComponentPanics, vec![("component".into(), name.clone().into())]),
-            name,
+            panics: Panics::of(telemetry, Kind::Processor, id),
         }
     }
 
     fn panicked(&self, panic: &(dyn std::any::Any + Send)) -> ConsumeError {
-        self.panics.inc();
-        let message = crate::panics::message(panic);
-        error!(component = %self.name, error = message, "a component panicked; the rest runs on");
-        ConsumeError::permanent(format!("{} panicked: {message}", self.name))
+        let message = self.panics.caught(panic);
+        ConsumeError::permanent(format!("{} panicked: {message}", self.panics.component()))
     }
 }
 

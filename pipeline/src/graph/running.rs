@@ -13,15 +13,21 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::build::Graph;
-use crate::component::{Extension, ExtensionContext, Outputs, Receiver, ReceiverContext};
+use crate::component::{Extension, ExtensionContext, Kind, Outputs, Receiver, ReceiverContext};
 use crate::error::RunError;
+use crate::panics::Panics;
 use crate::status::{Status, StatusBoard, StatusHandle};
-use crate::telemetry::{Metric, Telemetry};
+use crate::telemetry::Telemetry;
 
 /// Receivers get this share of the time to answer what is in flight; the rest is for what they took.
 const RECEIVERS_SHARE: f64 = 0.4;
 /// Processors must have handed on what they hold by then.
 const PROCESSORS_SHARE: f64 = 0.6;
+
+/// How much later than its deadline a processor may end.
+const PROCESSORS_GRACE: Duration = Duration::from_millis(250);
+/// What flushing takes at most when the time is up.
+const LAST_FLUSH: Duration = Duration::from_secs(1);
 
 pub(super) struct RunningReceiver {
     id: ComponentId,
@@ -47,8 +53,8 @@ impl RunningReceiver {
         let (drain, status) = (self.drain.clone(), self.status.clone());
         let context = ReceiverContext { outputs, drain, status };
         self.status.report(Status::Ok);
-        let name = format!("receiver/{}", self.id);
-        self.task = Some(spawn(name, receiver.run(context), self.status.clone(), telemetry.clone()));
+        let panics = Panics::of(telemetry, Kind::Receiver, &self.id);
+        self.task = Some(spawn(panics, receiver.run(context), self.status.clone()));
     }
 }
 
@@ -68,22 +74,19 @@ impl RunningExtension {
 
 /// Runs a component in a task of its own. A panic or an error ends that component and nothing else.
 fn spawn(
-    name: String,
+    panics: Panics,
     run: impl Future<Output = Result<(), RunError>> + Send + 'static,
     status: StatusHandle,
-    telemetry: Telemetry,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         match AssertUnwindSafe(run).catch_unwind().await {
             Ok(Ok(())) => status.report(Status::Stopped),
             Ok(Err(failure)) => {
-                error!(component = %name, error = %failure, "a component ended; the rest runs on");
+                error!(component = panics.component(), error = %failure, "a component ended; the rest runs on");
                 status.report(Status::PermanentError(failure.to_string()));
             }
             Err(panic) => {
-                let message = crate::panics::message(&*panic);
-                error!(component = %name, error = message, "a component panicked; the rest runs on");
-                telemetry.counter(Metric::ComponentPanics, vec![("component".into(), name.into())]).inc();
+                let message = panics.caught(&*panic);
                 status.report(Status::PermanentError(format!("panicked: {message}")));
             }
         }
@@ -102,9 +105,8 @@ impl Graph {
                 board: self.board.clone(),
             };
             extension.status.report(Status::Ok);
-            let name = format!("extension/{}", extension.id);
-            let task = spawn(name, waiting.run(context), extension.status.clone(), self.telemetry.clone());
-            extension.task = Some(task);
+            let panics = Panics::of(&self.telemetry, Kind::Extension, &extension.id);
+            extension.task = Some(spawn(panics, waiting.run(context), extension.status.clone()));
         }
         for (status, _) in &self.exporters {
             status.report(Status::Ok);
@@ -119,17 +121,11 @@ impl Graph {
     pub async fn stop(mut self, deadline: Instant) {
         let start = Instant::now();
         let share = |share: f64| start + deadline.saturating_duration_since(start).mul_f64(share);
+        self.stages.iter().for_each(|stage| stage.hurry());
         self.stop_receivers(share(RECEIVERS_SHARE)).await;
-        for (status, processor) in &self.processors {
-            status.report(Status::Stopping);
-            processor.stop(share(PROCESSORS_SHARE)).await;
-            status.report(Status::Stopped);
-        }
+        self.stop_processors(share(PROCESSORS_SHARE)).await;
         join_all(self.stages.iter().map(|stage| stage.stop(deadline))).await;
-        for (status, exporter) in &self.exporters {
-            exporter.stop().await;
-            status.report(Status::Stopped);
-        }
+        self.stop_exporters(deadline).await;
         self.stop_extensions(deadline).await;
     }
 
@@ -146,6 +142,38 @@ impl Graph {
             }
         }
         info!("receivers are drained");
+    }
+
+    /// In the order of the data. They keep the deadline themselves, and count what they give up at it; one
+    /// that does not is left behind.
+    async fn stop_processors(&self, deadline: Instant) {
+        for (status, processor) in &self.processors {
+            status.report(Status::Stopping);
+            let last = deadline.max(Instant::now()) + PROCESSORS_GRACE;
+            if tokio::time::timeout_at(last, processor.stop(deadline)).await.is_err() {
+                warn!(
+                    processor = status.id(),
+                    "still busy at its shutdown deadline; what it holds is left behind"
+                );
+            }
+            status.report(Status::Stopped);
+        }
+    }
+
+    /// All at once, so that one that hangs costs the others nothing; each gets a moment to flush even at the
+    /// deadline.
+    async fn stop_exporters(&self, deadline: Instant) {
+        let deadline = deadline.max(Instant::now() + LAST_FLUSH);
+        let stops = self.exporters.iter().map(|(status, exporter)| async move {
+            if tokio::time::timeout_at(deadline, exporter.stop()).await.is_err() {
+                warn!(
+                    exporter = status.id(),
+                    "still busy at the shutdown deadline; what it buffers is left behind"
+                );
+            }
+            status.report(Status::Stopped);
+        });
+        join_all(stops).await;
     }
 
     async fn stop_extensions(&mut self, deadline: Instant) {

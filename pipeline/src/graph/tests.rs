@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use spindle_config::source::Source;
-use spindle_config::{Diagnostics, Document, Sections, Sources};
+use spindle_config::{Check, Diagnostics, Document, Sections, Sources};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -33,10 +33,14 @@ static EXPORTED: std::sync::Mutex<Vec<(String, Batch)>> = std::sync::Mutex::new(
 #[derive(Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct TestConfig {
-    /// What an exporter answers and what a processor does: ok, refuse, panic.
+    /// What an exporter answers and what a processor does: ok, refuse, drop, panic, hang, `hang_at_stop`.
     behave: String,
     /// What a component says it listens on.
     listen: String,
+    /// What an exporter says it writes.
+    write: String,
+    /// The signal in whose pipelines it cannot be.
+    not_for: String,
     fail_to_build: bool,
 }
 
@@ -46,6 +50,17 @@ impl ComponentConfig for TestConfig {
             spindle_config::types::ListenAddress::parse(&self.listen, spindle_config::types::Transport::Tcp);
         let listener = |address| Listener { key: "listen".to_owned(), address, protocol: "tcp" };
         address.into_iter().map(listener).collect()
+    }
+
+    fn files(&self) -> Vec<OutputFile> {
+        let is_given = !self.write.is_empty();
+        is_given.then(|| OutputFile { key: "write", path: (&self.write).into() }).into_iter().collect()
+    }
+
+    fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {
+        if self.not_for == signal.name() {
+            check.error("not_for", format!("not for {signal}"));
+        }
     }
 }
 
@@ -95,6 +110,9 @@ impl Factory for TestTransform {
 
 impl ProcessorFactory for TestTransform {
     fn build(config: &TestConfig, _: &BuildContext, _: Signal) -> Result<BuiltProcessor, BuildError> {
+        if config.behave == "hang_at_stop" {
+            return Ok(BuiltProcessor::Stateful(Box::new(|next| Arc::new(Hanging(next)))));
+        }
         Ok(BuiltProcessor::Transform(Arc::new(Self(config.clone()))))
     }
 }
@@ -107,6 +125,23 @@ impl Transform for TestTransform {
             "drop" => Ok(None),
             _ => Ok(Some(batch)),
         }
+    }
+}
+
+/// A processor that never ends.
+struct Hanging(Arc<dyn Consumer>);
+
+#[async_trait]
+impl Consumer for Hanging {
+    async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
+        self.0.consume(batch).await
+    }
+}
+
+#[async_trait]
+impl Processor for Hanging {
+    async fn stop(&self, _: Instant) {
+        std::future::pending().await
     }
 }
 
@@ -148,6 +183,9 @@ impl Exporter for TestExporter {
 
     async fn stop(&self) {
         self.2.store(true, Ordering::Relaxed);
+        if self.1.behave == "hang_at_stop" {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -350,6 +388,46 @@ async fn all_build_errors_are_told_with_their_keys() {
     );
 }
 
+/// A port that is taken is told where its address is written, not where the component starts.
+#[tokio::test]
+async fn a_build_error_stands_at_its_address() {
+    let yaml =
+        "{receivers: {test_in/p: {fail_to_build: true, listen: \"127.0.0.1:1\"}}, exporters: {test_out/p: },
+          service: {pipelines: {traces: {receivers: [test_in/p], exporters: [test_out/p]}}}}";
+    let (plan, problems) = plan(yaml);
+    assert!(problems.is_empty(), "{problems:?}");
+    let problems = Graph::build(plan, &Telemetry::default(), &StatusBoard::default(), &Runs::default());
+    let origin = problems.err().and_then(|problems| problems.iter().next()?.origin).expect("a position");
+    assert_eq!(&yaml[origin.start as usize..origin.end as usize], "\"127.0.0.1:1\"");
+}
+
+/// A processor that does not keep its deadline is left behind, and there is time left for the exporters.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_processor_cannot_hold_up_the_stop() {
+    let running = Running::start(
+        "{receivers: {test_in/r: }, processors: {test_transform/r: {behave: hang_at_stop}}, exporters: {test_out/r: },
+          service: {pipelines: {traces: {receivers: [test_in/r], processors: [test_transform/r], exporters: [test_out/r]}}}}",
+        &Runs::default(),
+    );
+    let start = Instant::now();
+    running.stop().await;
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+/// An exporter whose disk hangs delays the end neither beyond the deadline nor for the other exporters.
+#[tokio::test(start_paused = true)]
+async fn a_hanging_exporter_cannot_hold_up_the_stop() {
+    let running = Running::start(
+        "{receivers: {test_in/q: }, exporters: {test_out/q1: {behave: hang_at_stop}, test_out/q2: {behave: hang_at_stop}, test_out/q3: },
+          service: {pipelines: {traces: {receivers: [test_in/q], exporters: [test_out/q1, test_out/q2, test_out/q3]}}}}",
+        &Runs::default(),
+    );
+    let (start, board) = (Instant::now(), running.board.clone());
+    running.stop().await;
+    assert_eq!(start.elapsed().as_secs(), 5);
+    assert!(board.snapshot().values().all(|event| event.status == crate::status::Status::Stopped));
+}
+
 /// Semantic checks, with the Collector's texts where it has them.
 #[test]
 fn says_what_cannot_be() {
@@ -395,6 +473,16 @@ fn says_what_cannot_be() {
             "{receivers: {test_in/1: {listen: \"0.0.0.0:4317\"}, test_in/2: {listen: \"localhost:4317\"}}, exporters: {test_out: },
               service: {pipelines: {traces: {receivers: [test_in/1, test_in/2], exporters: [test_out]}}}}".to_owned(),
             vec!["receivers::test_in/2::listen: two listeners on one address: localhost:4317 is also receivers::test_in/1::listen"],
+        ),
+        (
+            "{receivers: {test_in: }, exporters: {test_out/1: {write: a/b}, test_out/2: {write: ./a/./b}, test_out/3: {write: /a/b}},
+              service: {pipelines: {traces: {receivers: [test_in], exporters: [test_out/1, test_out/2, test_out/3]}}}}".to_owned(),
+            vec!["exporters::test_out/2::write: two exporters write to one file: it is also exporters::test_out/1::write"],
+        ),
+        (
+            "{receivers: {test_in: }, exporters: {test_out/1: {not_for: traces}, test_out/2: {not_for: logs}, test_out/3: {write: a}},
+              service: {pipelines: {traces: {receivers: [test_in], exporters: [test_out/1, test_out/2]}, traces/2: {receivers: [test_in], exporters: [test_out/1, test_out/3]}}}}".to_owned(),
+            vec!["exporters::test_out/1::not_for: not for traces"],
         ),
     ] {
         let (_, problems) = plan(&yaml);

@@ -37,6 +37,31 @@ pub type Labels = Vec<(Cow<'static, str>, Cow<'static, str>)>;
 /// The prefix of every name.
 pub const PREFIX: &str = "otelcol";
 
+/// The labels that single metrics have of their own. Everything else on a series is constant, and must have
+/// another name: Prometheus refuses a page on which a series has a label twice.
+pub const OWN_LABELS: [&str; 12] = [
+    "component",
+    "data_type",
+    "exporter",
+    "le",
+    "otel_signal",
+    "outcome",
+    "policy",
+    "processor",
+    "reason",
+    "receiver",
+    "sampled",
+    "transport",
+];
+
+/// An attribute's key as the name of a label: letters, digits and `_`, not starting with a digit. The rules
+/// are those of Prometheus's own translation of OTLP.
+pub fn label_name(key: &str) -> String {
+    let is_allowed = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    let name = key.replace(|letter| !is_allowed(letter), "_");
+    if name.starts_with(|first: char| first.is_ascii_digit()) { format!("key_{name}") } else { name }
+}
+
 type HistogramFamily = Family<Labels, Histogram, fn() -> Histogram>;
 
 /// All instruments of one process.
@@ -68,18 +93,21 @@ impl Telemetry {
         Self(Arc::new(inner))
     }
 
-    /// A counter of the table.
+    /// A counter of the table. Labels are named as [`OWN_LABELS`] says, here and below.
     pub fn counter(&self, metric: Metric, labels: Labels) -> Counter {
+        debug_assert!(are_own(&labels), "{labels:?}");
         self.0.counters.get(&metric).map(|family| family.get_or_create_owned(&labels)).unwrap_or_default()
     }
 
     /// A gauge of the table.
     pub fn gauge(&self, metric: Metric, labels: Labels) -> Gauge {
+        debug_assert!(are_own(&labels), "{labels:?}");
         self.0.gauges.get(&metric).map(|family| family.get_or_create_owned(&labels)).unwrap_or_default()
     }
 
     /// A histogram of the table.
     pub fn histogram(&self, metric: Metric, labels: Labels) -> Histogram {
+        debug_assert!(are_own(&labels), "{labels:?}");
         match self.0.histograms.get(&metric) {
             Some(family) => family.get_or_create_owned(&labels),
             None => Histogram::new(std::iter::empty()),
@@ -135,6 +163,10 @@ impl Inner {
             Instrument::Process => {}
         }
     }
+}
+
+fn are_own(labels: &Labels) -> bool {
+    labels.iter().all(|(name, _)| OWN_LABELS.contains(&name.as_ref()))
 }
 
 /// The Collector's buckets for batch sizes, which serve for items and bytes alike.

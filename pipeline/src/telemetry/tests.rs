@@ -80,3 +80,18 @@ fn the_docs_list_every_metric() {
         "docs/metrics.md is out of date: run UPDATE_GOLDENS=1 cargo test -p spindle-pipeline"
     );
 }
+
+/// A resource attribute of any name becomes a label that Prometheus reads.
+#[test]
+fn attribute_keys_become_label_names() {
+    for (key, name) in [
+        ("service.name", "service_name"),
+        ("my key!", "my_key_"),
+        ("1abc", "key_1abc"),
+        ("a:b", "a_b"),
+        ("h\u{e9}", "h_"),
+        ("plain_1", "plain_1"),
+    ] {
+        assert_eq!(label_name(key), name);
+    }
+}

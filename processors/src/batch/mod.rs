@@ -127,10 +127,10 @@ impl Processor for Batcher {
         let shards: Vec<Arc<Shard>> =
             self.shards.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
         for shard in &shards {
-            shard.close();
+            shard.close(deadline);
         }
         for shard in shards {
-            shard.finish(deadline).await;
+            shard.finish().await;
         }
     }
 }

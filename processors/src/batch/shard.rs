@@ -76,15 +76,21 @@ impl ShardSettings {
         self.byte_sizes.observe(batch.byte_size() as f64);
     }
 
-    /// Offers a batch until it is taken, or called bad, or the deadline has passed.
+    /// Offers a batch until it is taken, or called bad, or the deadline has passed, at which an offer without an
+    /// answer is given up.
     async fn deliver(&self, batch: Batch, deadline: &Deadline) {
         self.observe(&batch);
         let mut wait = FIRST_WAIT;
         loop {
-            let refusal = match self.next.consume(batch.clone()).await {
-                Ok(()) => return,
-                Err(refusal) => refusal,
+            let answer = tokio::select! {
+                biased;
+                answer = self.next.consume(batch.clone()) => answer,
+                () = deadline.passed() => {
+                    let silence = ConsumeError::unavailable("no answer before the shutdown deadline");
+                    return self.drop_batch(&batch, "shutdown", &silence);
+                }
             };
+            let Err(refusal) = answer else { return };
             let pause = match refusal.retry() {
                 Retry::Never => return self.drop_batch(&batch, "rejected", &refusal),
                 Retry::Now => wait,
@@ -226,16 +232,16 @@ impl Shard {
         }
     }
 
-    /// Takes nothing more.
-    pub(super) fn close(&self) {
+    /// Takes nothing more, and offers what is held until `deadline`.
+    pub(super) fn close(&self, deadline: Instant) {
         self.lock().is_closed = true;
+        self.deadline.set(deadline);
         self.room.notify_waiters();
         self.ready.notify_one();
     }
 
     /// Waits until everything is sent; past the deadline what is left is dropped and counted.
-    pub(super) async fn finish(&self, deadline: Instant) {
-        self.deadline.set(deadline);
+    pub(super) async fn finish(&self) {
         let task = self.task.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task
             && let Err(failure) = task.await
@@ -304,6 +310,17 @@ impl Deadline {
 
     fn get(&self) -> Option<Instant> {
         *self.at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns when it has passed.
+    async fn passed(&self) {
+        loop {
+            let changed = self.changed.notified();
+            match self.get() {
+                Some(at) => return tokio::time::sleep_until(at).await,
+                None => changed.await,
+            }
+        }
     }
 
     /// Sleeps, shorter once the end is set; false when the deadline has passed.

@@ -155,6 +155,28 @@ async fn counts_what_is_lost_at_the_shutdown() {
     assert_eq!(context.telemetry.dropped("processor/batch", Signal::Traces, "shutdown").get(), 7);
 }
 
+/// A next stage that never answers, as an exporter without a queue through all its retries, holds up the stop
+/// until the deadline and not beyond; what it was offered is counted.
+#[tokio::test(start_paused = true)]
+async fn stops_at_the_deadline_whatever_the_next_stage_does() {
+    let sink = Sink::new();
+    sink.delay_by(Duration::from_hours(1));
+    let context = context("batch");
+    let yaml = "{send_batch_size: 5, timeout: 10ms, metadata_keys: [x-tenant]}";
+    let config = config::<BatchProcessor>(yaml);
+    let batcher = Batcher::new(config, &context, Signal::Traces, sink.clone());
+    for tenant in ["a", "b"] {
+        let metadata = vec![("x-tenant".to_owned(), tenant.to_owned())];
+        let about = Arc::new(RequestContext { metadata, ..RequestContext::default() });
+        batcher.consume(batch(0, 7).with_context(Some(about))).await.expect("accepted");
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let start = Instant::now();
+    batcher.stop(start + Duration::from_secs(5)).await;
+    assert_eq!(start.elapsed(), Duration::from_secs(5));
+    assert_eq!(context.telemetry.dropped("processor/batch", Signal::Traces, "shutdown").get(), 14);
+}
+
 /// Requests of different tenants never share a batch, and the batch still says whose it is.
 #[tokio::test]
 async fn metadata_keys_keep_requests_apart() {

@@ -10,7 +10,8 @@
 //!   bounded in time and in bytes. What bounds the memory itself is that the spike covers what requests
 //!   become on their way; the limiter has to be the first processor, and queues have their own bounds.
 //! * Letting a request pass costs two loads and one addition, refusing it two loads.
-//! * It refuses, it does not free: memory falls when exporters deliver what is queued.
+//! * It refuses, it does not free: memory falls when exporters deliver what is queued. What they have freed
+//!   goes back to the kernel while data is refused, with or without load.
 
 mod cgroup;
 mod config;

@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const MIB: u64 = 1 << 20;
 
 /// Memory as a test wants it: each look takes the next value, the last one stays.
 #[derive(Clone, Default)]
-struct Script(Arc<Mutex<VecDeque<Usage>>>);
+struct Script(Arc<Mutex<VecDeque<Usage>>>, Arc<AtomicUsize>);
 
 impl Script {
     fn then(self, process_mib: u64, cgroup_mib: Option<u64>) -> Self {
@@ -38,6 +39,10 @@ impl ReadMemory for Script {
             usages.pop_front();
         }
         Ok(usage)
+    }
+
+    fn give_back(&mut self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -120,6 +125,19 @@ fn refuses_above_the_soft_limit_for_now() {
     assert_eq!(count(Metric::memory_limiter_refused(Signal::Traces)), 5);
 }
 
+/// What was freed may stay with the allocator for as long as nothing happens, which is what refusing leads
+/// to: each look while data is refused asks for it first, and no other look does.
+#[test]
+fn asks_the_allocator_for_what_is_free_while_it_refuses() {
+    let script = Script::default().then(79, None).then(79, None).then(80, None).then(85, None).then(70, None);
+    let (limiter, _) = limiter(script.clone());
+    let asked = || script.1.load(Ordering::Relaxed);
+    for (expected, is_refused) in [(0, false), (0, true), (1, true), (2, false), (2, false)] {
+        limiter.monitor.look();
+        assert_eq!((asked(), limiter.monitor.refuses(1)), (expected, is_refused));
+    }
+}
+
 /// A control group that is nearly full kills the process whatever it holds itself.
 #[test]
 fn refuses_when_the_control_group_is_nearly_full() {
@@ -159,6 +177,8 @@ fn a_failing_look_changes_nothing() {
                 _ => Err(io::Error::other("gone")),
             }
         }
+
+        fn give_back(&mut self) {}
     }
     let (limiter, _) = limiter(Failing(0));
     limiter.monitor.look();
@@ -176,6 +196,8 @@ fn the_thread_ends_with_the_processor() {
             let _ = self.0.send(());
             Ok(Usage::default())
         }
+
+        fn give_back(&mut self) {}
     }
     let (looked, looks) = channel();
     let monitor = Monitor::new(LIMITS, Box::new(Telling(looked)), "test".to_owned()).expect("a first look");

@@ -25,12 +25,13 @@ use async_trait::async_trait;
 use rustls::ServerConfig;
 use spindle_pipeline::SignalSet;
 use spindle_pipeline::component::{
-    BuildContext, Factory, Receiver, ReceiverContext, ReceiverFactory, Stability,
+    BuildContext, Factory, Kind, Receiver, ReceiverContext, ReceiverFactory, Stability,
 };
 use spindle_pipeline::error::{BuildError, RunError};
 use spindle_pipeline::net::listen::{Bound, bind};
 use spindle_pipeline::net::serve::{ServeOptions, serve};
 use spindle_pipeline::net::tls;
+use spindle_pipeline::panics::Panics;
 use spindle_pipeline::telemetry::Telemetry;
 use tracing::info;
 
@@ -53,6 +54,7 @@ impl ReceiverFactory for Otlp {
         let http = protocols.http.into_option().map(HttpDoor::open).transpose()?;
         Ok(Box::new(OtlpReceiver {
             id: context.id.to_string(),
+            panics: Panics::of(&context.telemetry, Kind::Receiver, &context.id),
             telemetry: context.telemetry.clone(),
             grpc,
             http,
@@ -62,6 +64,7 @@ impl ReceiverFactory for Otlp {
 
 struct OtlpReceiver {
     id: String,
+    panics: Panics,
     telemetry: Telemetry,
     grpc: Option<GrpcDoor>,
     http: Option<HttpDoor>,
@@ -102,18 +105,20 @@ impl HttpDoor {
 #[async_trait]
 impl Receiver for OtlpReceiver {
     async fn run(self: Box<Self>, context: ReceiverContext) -> Result<(), RunError> {
-        let Self { id, telemetry, grpc, http } = *self;
+        let Self { id, panics, telemetry, grpc, http } = *self;
         let grpc = async {
             let Some(door) = grpc else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting GRPC server");
-            let service = grpc::GrpcService::new(&door.config, &context.outputs, &telemetry, &id);
-            serve(door.bound, door.tls, door.options, service, context.drain.clone()).await
+            let service = grpc::GrpcService::new(&door.config, &context, &telemetry, &id);
+            let options = ServeOptions { panics: panics.clone(), ..door.options };
+            serve(door.bound, door.tls, options, service, context.drain.clone()).await
         };
         let http = async {
             let Some(door) = http else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting HTTP server");
-            let service = http::HttpService::new(&door.config, &context.outputs, &telemetry, &id);
-            serve(door.bound, door.tls, door.options, service, context.drain.clone()).await
+            let service = http::HttpService::new(&door.config, &context, &telemetry, &id);
+            let options = ServeOptions { panics: panics.clone(), ..door.options };
+            serve(door.bound, door.tls, options, service, context.drain.clone()).await
         };
         tokio::try_join!(grpc, http).map_err(|error| RunError(error.to_string()))?;
         Ok(())
