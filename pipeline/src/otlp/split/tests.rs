@@ -186,13 +186,13 @@ fn what_is_repeated_is_bounded() {
         ..KeyValue::default()
     };
     let resource = Resource { attributes: vec![service], ..Resource::default() };
-    let scope_spans = vec![ScopeSpans { spans: vec![span; 300_000], ..ScopeSpans::default() }];
+    let scope_spans = vec![ScopeSpans { spans: vec![span; 100_000], ..ScopeSpans::default() }];
     let group = ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() };
     let request = ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec();
     for limits in [Limits { bytes: (1 << 20) + 1000, ..Limits::NONE }, Limits { items: 100, ..Limits::NONE }]
     {
         let pieces = split(Signal::Traces, &request, limits);
-        assert_eq!(pieces.iter().map(|piece| piece.items).sum::<usize>(), 300_000);
+        assert_eq!(pieces.iter().map(|piece| piece.items).sum::<usize>(), 100_000);
         let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
         assert!(bytes <= 2 * request.len() + MOST_REPEATED, "{bytes} of {}", request.len());
         let strict = pieces.iter().filter(|piece| limits.hold(piece.items, piece.bytes.len())).count();
