@@ -11,6 +11,8 @@ mod embedded;
 mod extensions;
 mod life;
 mod logging;
+#[cfg(test)]
+mod pages;
 mod run_section;
 mod runtime;
 mod service;

@@ -12,6 +12,7 @@ pub mod graph;
 pub mod net;
 pub mod otlp;
 pub mod panics;
+pub mod pattern;
 pub mod run;
 pub mod signal;
 pub mod status;

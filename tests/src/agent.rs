@@ -24,7 +24,8 @@ pub fn binary() -> PathBuf {
 
 /// A configuration under construction: YAML in which `$name` stands for a free port.
 pub struct AgentBuilder {
-    yaml: String,
+    /// None for the configuration that is built in.
+    yaml: Option<String>,
     ports: BTreeMap<String, u16>,
     arguments: Vec<String>,
     environment: Vec<(String, String)>,
@@ -55,12 +56,13 @@ impl AgentBuilder {
     /// Starts it without waiting for anything.
     pub fn spawn(self) -> Agent {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("spindle.yaml");
-        std::fs::write(&path, &self.yaml).unwrap();
         let mut command = Command::new(binary());
+        if let Some(yaml) = self.yaml {
+            let path = folder.path().join("spindle.yaml");
+            std::fs::write(&path, yaml).unwrap();
+            command.arg("--config").arg(&path);
+        }
         command
-            .arg("--config")
-            .arg(&path)
             .args(&self.arguments)
             .current_dir(folder.path())
             .env_remove("CONTAINER_RUN_ID")
@@ -108,7 +110,28 @@ impl Agent {
                 "service.telemetry.metrics.readers=[{{pull: {{exporter: {{prometheus: {{host: 127.0.0.1, port: {port}, without_type_suffix: true, without_units: true}}}}}}}}]"
             ));
         }
-        AgentBuilder { yaml: text, ports, arguments, environment: Vec::new() }
+        AgentBuilder { yaml: Some(text), ports, arguments, environment: Vec::new() }
+    }
+
+    /// An agent with exactly this configuration.
+    pub fn as_it_is(yaml: &str) -> AgentBuilder {
+        let yaml = Some(yaml.to_owned());
+        AgentBuilder { yaml, ports: BTreeMap::new(), arguments: Vec::new(), environment: Vec::new() }
+    }
+
+    /// An agent without a configuration: the one that is built in, on free ports.
+    pub fn without_config() -> AgentBuilder {
+        let mut agent = Self::with("$grpc $http $health");
+        agent.yaml = None;
+        for (name, key) in [
+            ("grpc", "receivers.otlp.protocols.grpc.endpoint"),
+            ("http", "receivers.otlp.protocols.http.endpoint"),
+            ("health", "extensions.health_check.endpoint"),
+        ] {
+            let port = agent.ports[name];
+            agent = agent.argument("--set").argument(&format!("{key}=127.0.0.1:{port}"));
+        }
+        agent
     }
 
     /// The port behind a name of the configuration.

@@ -20,5 +20,6 @@ pub mod ports;
 pub mod process;
 pub mod prometheus;
 pub mod raw;
+pub mod remote_write;
 pub mod script;
 pub mod wait;

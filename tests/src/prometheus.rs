@@ -1,6 +1,7 @@
-//! A real Prometheus that takes remote write, and its query API.
+//! A real Prometheus that takes remote write and OTLP, and its query API.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use crate::{client, peers, ports, wait};
 pub struct Prometheus {
     process: Process,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A series with its last value.
@@ -37,23 +38,38 @@ impl Prometheus {
     /// The same, and it asks these addresses, `host:port`, for `/metrics` every second.
     pub async fn start_scraping(targets: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let port = ports::free();
-        let config = folder.path().join("prometheus.yml");
         let targets = serde_json::to_string(targets).unwrap();
+        // What remote write's translation makes of OTLP is compared with Prometheus' own: that one leaves
+        // out scopes and resource attributes unless it is asked for them.
         let text = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: scraped, static_configs: [{{targets: {targets}}}]}}]\n"
+            "global: {{scrape_interval: 1s}}
+otlp: {{promote_scope_metadata: true, promote_resource_attributes: [container_run]}}
+scrape_configs: [{{job_name: scraped, static_configs: [{{targets: {targets}}}]}}]
+"
         );
-        std::fs::write(&config, text).unwrap();
+        std::fs::write(folder.path().join("prometheus.yml"), text).unwrap();
+        Self::start_in(folder, ports::free()).await
+    }
+
+    /// Starts one again on the port and in the folder of one that has ended.
+    pub async fn restart(self) -> Self {
+        let Self { process, port, folder } = self;
+        drop(process);
+        Self::start_in(folder, port).await
+    }
+
+    async fn start_in(folder: TempDir, port: u16) -> Self {
         let mut command = Command::new(peers::file("prometheus"));
         command
-            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--config.file={}", folder.path().join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .args([
                 "--web.enable-remote-write-receiver",
+                "--web.enable-otlp-receiver",
                 "--enable-feature=native-histograms,exemplar-storage",
             ]);
-        let prometheus = Self { process: Process::start("prometheus", command), port, _folder: folder };
+        let prometheus = Self { process: Process::start("prometheus", command), port, folder };
         let ready = format!("{}/-/ready", prometheus.url());
         wait::until("Prometheus", || async {
             client::get(&ready).await.context(prometheus.process.output())
@@ -62,9 +78,19 @@ impl Prometheus {
         prometheus
     }
 
+    /// Ends it at once; the port stays its own for [`Self::restart`].
+    pub async fn kill(&mut self) {
+        self.process.kill().await;
+    }
+
     /// Its base URL.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Where it takes remote write.
+    pub fn write_url(&self) -> String {
+        format!("{}/api/v1/write", self.url())
     }
 
     /// The result of an instant query.
@@ -82,6 +108,19 @@ impl Prometheus {
             if result.is_empty() { Err(anyhow::anyhow!("no series")) } else { Ok(result) }
         })
         .await
+    }
+
+    /// The exemplars of the last hours: the series that a selector matches, each with its exemplars.
+    pub async fn exemplars(&self, selector: &str) -> Result<Value> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+        let url = format!(
+            "{}/api/v1/query_exemplars?start={}&end={}&query={}",
+            self.url(),
+            now - 7200,
+            now + 60,
+            client::escape(selector)
+        );
+        Ok(client::get_json(&url).await?["data"].clone())
     }
 
     /// All samples of all series that a selector matches, in a window up to now: `selector[24h]`.
@@ -105,6 +144,16 @@ impl Prometheus {
             })
             .collect())
     }
+}
+
+/// A series as `name{label="value"} value`, as an exposition page has it; a native histogram as its count,
+/// sum and buckets.
+pub fn line(series: &Series) -> String {
+    let others = series.labels.iter().filter(|(name, _)| *name != "__name__");
+    let labels: Vec<String> = others.map(|(name, value)| format!("{name}={value:?}")).collect();
+    let value = series.histogram.as_ref().map_or_else(|| series.value.clone(), Value::to_string);
+    let name = series.labels.get("__name__").map_or("", String::as_str);
+    format!("{name}{{{}}} {value}", labels.join(","))
 }
 
 fn labels(series: &Value) -> BTreeMap<String, String> {

@@ -99,6 +99,32 @@ async fn ask(url: &str) -> (StatusCode, Value) {
     (response.status(), serde_json::from_slice(response.body()).unwrap())
 }
 
+/// Guide 001: the Collector configuration of its stack runs as it is, but for its addresses, and with the
+/// variable of the container's run in the environment every span says which run it is of.
+#[tokio::test]
+async fn the_stack_of_guide_001_knows_its_run() {
+    let jaeger = Jaeger::start().await;
+    let path = peers::repository().join("tests/configs/guides/001-devcontainer-collector.yaml");
+    let config = std::fs::read_to_string(path).unwrap();
+    let config = config
+        .replace("grpc: , http: ", "grpc: {endpoint: 127.0.0.1:$grpc}, http: {endpoint: 127.0.0.1:$http}")
+        .replace("jaeger:4317", &jaeger.grpc());
+    let run = "container-run-20260102T030405Z-0123abcd";
+    let agent = Agent::with(&config).variable("CONTAINER_RUN_ID", run).start().await;
+    let script = Script::python("measure.py").option("endpoint", &agent.url("grpc"));
+    // The guide's stack has no pipeline for metrics.
+    let output =
+        script.option("protocol", "grpc").option("instance", "one").option("signals", "traces").run();
+    let groups = jaeger.wait_for_trace(output.await.trim(), 1).await;
+    let spans = plain::of_json(&groups);
+    assert_eq!(spans[0].resource.last(), Some(&("container_run".to_owned(), text(run))));
+    // One line for each span is what `normal` means.
+    agent.process.wait_for_line("work ").await;
+    let (status, output) = agent.stop().await;
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert!(output.contains("\"otlp\" alias is deprecated; use \"otlp_grpc\" instead"), "{output}");
+}
+
 /// Guide 004: a router and an engine, two processes that share a trace by its traceparent, are one trace
 /// in Jaeger with both services, nothing of either lost.
 #[tokio::test]

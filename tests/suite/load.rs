@@ -1,7 +1,7 @@
 //! Clients that keep sending numbered spans and remember what they were told about each.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,6 +12,8 @@ use harness::wait;
 use http::{Method, Request, StatusCode};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
+use opentelemetry_proto::tonic::common::v1::any_value::Value as Oneof;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use prost::Message;
 use spindle_pipeline::testing::spans;
 use tokio::task::JoinSet;
@@ -48,6 +50,8 @@ pub struct Load {
 #[derive(Default)]
 struct Shared {
     next: AtomicU64,
+    /// More bytes of each span.
+    ballast: AtomicUsize,
     is_stopped: AtomicBool,
     book: Mutex<Book>,
 }
@@ -80,6 +84,13 @@ impl Load {
     #[must_use]
     pub fn starting_at(self, first: u64) -> Self {
         self.shared.next.store(first, Ordering::Relaxed);
+        self
+    }
+
+    /// Makes each span so many bytes longer, with bytes that do not compress.
+    #[must_use]
+    pub fn with_ballast(self, bytes: usize) -> Self {
+        self.shared.ballast.store(bytes, Ordering::Relaxed);
         self
     }
 
@@ -165,7 +176,7 @@ impl Sender {
     async fn run(mut self) {
         while !self.shared.is_stopped.load(Ordering::Relaxed) {
             let first = self.shared.next.fetch_add(SPANS as u64, Ordering::Relaxed);
-            let request = request(first);
+            let request = request(first, self.shared.ballast.load(Ordering::Relaxed));
             // The span ids of the generator start at one.
             let ids = first + 1..first + 1 + SPANS as u64;
             loop {
@@ -181,13 +192,18 @@ impl Sender {
 }
 
 /// A trace of now; back ends have no use for one of another year.
-fn request(first: u64) -> Bytes {
+fn request(first: u64, ballast: usize) -> Bytes {
     let mut request = ExportTraceServiceRequest::decode(spans::request_with(SPANS, first)).unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
     for span in &mut request.resource_spans[0].scope_spans[0].spans {
         span.trace_id = u128::from(first + 1).to_be_bytes().to_vec();
         (span.start_time_unix_nano, span.end_time_unix_nano) = (now, now + 1_000_000);
         span.events.clear();
+        if ballast > 0 {
+            let bytes = std::iter::repeat_with(|| fastrand::u8(..)).take(ballast).collect();
+            let value = Some(AnyValue { value: Some(Oneof::BytesValue(bytes)) });
+            span.attributes.push(KeyValue { key: "ballast".to_owned(), value, ..KeyValue::default() });
+        }
     }
     request.encode_to_vec().into()
 }

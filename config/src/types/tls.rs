@@ -56,7 +56,7 @@ pub struct ClientTls {
     pub min_version: String,
     /// The highest version, "1.2" or "1.3"; empty for the highest there is.
     pub max_version: String,
-    /// How often changed files are read again; 0 is never.
+    /// How often a changed certificate and key are read again, at a handshake; 0 is never.
     pub reload_interval: Duration,
 }
 
@@ -80,9 +80,9 @@ pub struct ServerTls {
     pub min_version: String,
     /// The highest version, "1.2" or "1.3"; empty for the highest there is.
     pub max_version: String,
-    /// How often changed files are read again; 0 is never.
+    /// How often changed files are read again, at a handshake; 0 is never.
     pub reload_interval: Duration,
-    /// Read a changed `client_ca_file` again.
+    /// Read a changed `client_ca_file` again, at a handshake and at most every second.
     pub client_ca_file_reload: bool,
 }
 

@@ -15,7 +15,7 @@ pub struct Config {
     pub verbosity: String,
     /// How many batches of a signal are shown in each second. Default 2.
     pub sampling_initial: u64,
-    /// Of those beyond, each so-manieth is shown. Default 1, every one; 0 is none.
+    /// Of those beyond, every n-th is shown. Default 1, every one; 0 is none.
     pub sampling_thereafter: u64,
     /// Write through the agent's own log. Default true.
     pub use_internal_logger: bool,

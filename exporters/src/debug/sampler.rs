@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// The time in which batches are counted together, that of the Collector.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Admits the first batches of each second, and then each so-manieth.
+/// Admits the first batches of each second, and then every n-th.
 pub(super) struct Sampler {
     initial: u64,
     thereafter: u64,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use spindle_config::types::{Duration, Optional};
 use spindle_config::{Check, Diagnostic};
-use spindle_pipeline::component::ComponentConfig;
+use spindle_pipeline::component::{ComponentConfig, OutputFile};
 
 use crate::support::compression::CompressionParams;
 
@@ -182,6 +182,11 @@ fn permissions(octal: &str) -> Result<u32, &'static str> {
 }
 
 impl ComponentConfig for Config {
+    fn files(&self) -> Vec<OutputFile> {
+        let is_given = !self.path.is_empty();
+        is_given.then(|| OutputFile { key: "path", path: self.path.clone().into() }).into_iter().collect()
+    }
+
     fn validate(&self, check: &mut Check<'_>) {
         if self.path.is_empty() {
             check.error("path", "path must be non-empty");

@@ -1,5 +1,7 @@
 //! The keys of the `otlp_grpc` exporter, with the Collector's names and defaults.
 
+use http::HeaderValue;
+use http::uri::Authority;
 use serde::Deserialize;
 use spindle_config::types::{ClientTls, ClientUrl, Duration, Headers, Optional};
 use spindle_config::{Check, Diagnostic};
@@ -9,7 +11,12 @@ use spindle_pipeline::export::{self, QueueConfig, RetryConfig};
 use crate::support::auth::{Auth, check_auth};
 use crate::support::compression::{BodyCompression, CompressionParams, check_compression};
 use crate::support::grpc::Pings;
+use crate::support::headers::check_headers;
 use crate::support::target::Host;
+
+/// Headers that this exporter writes itself, in lower case.
+pub(super) const PROTOCOL_HEADERS: [&str; 6] =
+    ["content-encoding", "content-type", "grpc-encoding", "grpc-timeout", "te", "user-agent"];
 
 /// The exporter's keys.
 #[derive(Clone, Debug, Deserialize)]
@@ -161,6 +168,16 @@ impl ComponentConfig for Config {
         if !matches!(self.balancer_name.as_str(), "round_robin" | "pick_first") {
             let problem = Diagnostic::error(format!("invalid balancer_name: {}", self.balancer_name));
             check.report("balancer_name", problem.note("supported: `pick_first`, `round_robin`"));
+        }
+        check_headers(&self.headers, &PROTOCOL_HEADERS, check);
+        if HeaderValue::try_from(&self.user_agent).is_err() {
+            check.error("user_agent", "this value cannot stand in a header");
+        }
+        if !self.authority.is_empty() && Authority::try_from(self.authority.as_str()).is_err() {
+            check.error(
+                "authority",
+                "this cannot be the `:authority` of requests; it is a host, perhaps with a port",
+            );
         }
         check_auth(self.auth.as_ref(), &self.middlewares, check);
         self.tls.validate(&mut check.below("tls"));

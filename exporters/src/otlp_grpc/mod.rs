@@ -22,7 +22,7 @@ use spindle_pipeline::net::{grpc, tls};
 use spindle_pipeline::{Batch, Signal, SignalSet};
 
 pub use config::Config;
-use config::Endpoint;
+use config::{Endpoint, PROTOCOL_HEADERS};
 
 use crate::support::compression::BodyCompression;
 use crate::support::grpc::GrpcClient;
@@ -84,9 +84,9 @@ fn tls_target(config: &Config, endpoint: &Endpoint) -> Result<TlsTarget, BuildEr
     TlsTarget::new(client, name).map_err(|message| BuildError::new("tls::server_name_override", message))
 }
 
-/// The headers of every call. Those of the protocol cannot be configured: ours stand.
+/// The headers of every call.
 fn headers(config: &Config, context: &BuildContext) -> Result<HeaderMap, BuildError> {
-    let mut headers = headers::from_keys(&config.headers, &[])?;
+    let mut headers = headers::from_keys(&config.headers, &PROTOCOL_HEADERS)?;
     encode_binary(&mut headers);
     let agent =
         if config.user_agent.is_empty() { headers::user_agent(context) } else { config.user_agent.clone() };

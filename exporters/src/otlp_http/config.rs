@@ -11,6 +11,9 @@ use crate::support::auth::Auth;
 use crate::support::compression::{BodyCompression, CompressionParams, check_compression};
 use crate::support::http::{Cookies, HttpClientKeys, check_keys, check_url};
 
+/// Headers that this exporter writes itself, in lower case.
+pub(super) const PROTOCOL_HEADERS: [&str; 2] = ["content-encoding", "content-type"];
+
 /// The exporter's keys.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -207,7 +210,15 @@ impl ComponentConfig for Config {
             check.report("encoding", problem.note("supported: `proto`, `json`"));
         }
         check_compression(&self.compression, self.compression_params, check);
-        check_keys(&self.client(), check);
+        check_keys(&self.client(), &PROTOCOL_HEADERS, check);
         export::validate(&self.retry_on_failure, &self.sending_queue, check);
+    }
+
+    fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {
+        // That there is none at all is told already.
+        let has_any = Signal::ALL.into_iter().any(|signal| !self.own_url(signal).1.is_empty());
+        if let (true, Err(missing)) = (has_any, self.url(signal)) {
+            check.error("", missing);
+        }
     }
 }

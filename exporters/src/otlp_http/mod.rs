@@ -24,6 +24,7 @@ use spindle_pipeline::export::ExportSettings;
 use spindle_pipeline::otlp::json;
 use spindle_pipeline::{Batch, Signal, SignalSet};
 
+use config::PROTOCOL_HEADERS;
 pub use config::{Config, PayloadEncoding};
 
 use crate::support::answer;
@@ -68,7 +69,7 @@ impl ExporterFactory for OtlpHttp {
             is_authorized: config.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization")),
             encoding,
             compression,
-            client: HttpClient::new(&config.client(), &[], context)?,
+            client: HttpClient::new(&config.client(), &PROTOCOL_HEADERS, context)?,
         }))
     }
 }

@@ -8,7 +8,7 @@ use spindle_pipeline::export::ExportStage;
 use spindle_pipeline::net::compression::Encoding;
 use spindle_pipeline::net::grpc::rpc_status;
 use spindle_pipeline::testing::arbitrary::{self, Options};
-use spindle_pipeline::testing::{config, config_with_problems, context, contract};
+use spindle_pipeline::testing::{config, config_with_problems, context, contract, problems_for};
 use tokio::time::Instant;
 
 use super::*;
@@ -356,4 +356,18 @@ fn a_signal_without_a_url_stops_the_start() {
     assert_eq!(error.message, "either endpoint or metrics_endpoint must be specified");
     context.signals = SignalSet::TRACES;
     assert_eq!(build(&context), None);
+}
+
+/// The check says so as well, for each signal that lacks one; that there is none at all is told once.
+#[test]
+fn a_signal_without_a_url_is_told_by_the_check() {
+    let missing = "either endpoint or logs_endpoint must be specified".to_owned();
+    for (yaml, signal, problems) in [
+        ("{traces_endpoint: \"http://h/t\"}", Signal::Logs, vec![missing]),
+        ("{traces_endpoint: \"http://h/t\"}", Signal::Traces, vec![]),
+        ("{endpoint: \"http://h\"}", Signal::Logs, vec![]),
+        ("{}", Signal::Logs, vec![]),
+    ] {
+        assert_eq!(problems_for::<OtlpHttp>(yaml, signal), problems, "{yaml} {signal}");
+    }
 }

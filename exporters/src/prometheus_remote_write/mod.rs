@@ -55,6 +55,7 @@ use spindle_pipeline::{Batch, Signal, SignalSet};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio_util::sync::CancellationToken;
 
+use config::PROTOCOL_HEADERS;
 pub use config::{ClientKeys, Config};
 pub use naming::MetricNamer;
 pub use request::{Cursor, Limits, WriteRequest};
@@ -71,7 +72,7 @@ pub const MOST_SAMPLES: usize = 2_000;
 const FLUSH: Duration = Duration::from_secs(5);
 /// Batches above this are translated beside the event loop.
 const LARGE: usize = 256 << 10;
-/// Headers that belong to the protocol.
+/// The header that says which protocol this is.
 const VERSION_HEADER: &str = "x-prometheus-remote-write-version";
 
 /// The type `prometheus_remote_write`.
@@ -119,7 +120,7 @@ impl ExporterFactory for PrometheusRemoteWrite {
 
     fn build(config: Config, context: &BuildContext) -> Result<Arc<dyn Exporter>, BuildError> {
         let keys = config.client();
-        let target = Target::parse(config.endpoint_key(), &keys.endpoint)?;
+        let target = Target::parse(&config.client_key("endpoint"), &keys.endpoint)?;
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static("snappy"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
@@ -134,7 +135,8 @@ impl ExporterFactory for PrometheusRemoteWrite {
         let labels = vec![("exporter".into(), context.id.to_string().into())];
         let delivery = Delivery {
             exporter: context.id.clone(),
-            client: HttpClient::new(&keys.shared(), &[], context)?,
+            client: HttpClient::new(&keys.shared(), &PROTOCOL_HEADERS, context)
+                .map_err(|error| BuildError { key: config.client_key(&error.key), ..error })?,
             uri: target.uri,
             headers,
             timeout: keys.timeout.get(),

@@ -230,7 +230,7 @@ async fn requests_carry_the_headers_of_the_protocol() {
     let back_end =
         BackEnd::start(|number, _| if number == 0 { Reaction::Answer(503) } else { Reaction::Take }).await;
     let yaml = format!(
-        "{{endpoint: 'http://us%20er:p%40ss@{}/api/v1/write?x=y', headers: {{X-Scope-OrgID: t, User-Agent: mine, Content-Type: text/plain}}, include_metadata_keys: [x-tenant]{QUICK}}}",
+        "{{endpoint: 'http://us%20er:p%40ss@{}/api/v1/write?x=y', headers: {{X-Scope-OrgID: t, User-Agent: mine, Content-Type: text/plain, Content-Encoding: gzip}}, include_metadata_keys: [x-tenant]{QUICK}}}",
         back_end.address
     );
     let (config, _) = spindle_pipeline::testing::config_with_problems::<PrometheusRemoteWrite>(&yaml);

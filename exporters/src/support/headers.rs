@@ -2,32 +2,55 @@
 
 use http::header::{HeaderName, HeaderValue};
 use http::{HeaderMap, header};
-use spindle_config::types::Headers;
+use spindle_config::Check;
+use spindle_config::types::{Headers, Secret};
 use spindle_pipeline::component::BuildContext;
 use spindle_pipeline::error::BuildError;
 
 /// Headers that say how a message is framed. Whoever set them would break it.
-const FRAMING: [HeaderName; 4] =
-    [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::CONTENT_ENCODING];
+const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
 
-/// The headers of the key `headers`. Their values are marked as secret, so that no log of a library shows
-/// them. `reserved` are those that the protocol of the exporter does not leave to users.
-pub fn from_keys(keys: &Headers, reserved: &[HeaderName]) -> Result<HeaderMap, BuildError> {
-    let mut headers = HeaderMap::new();
+/// Checks the key `headers`. A value for one of `protocol`, the headers in lower case that the exporter
+/// writes itself, is ignored.
+pub fn check_headers(keys: &Headers, protocol: &[&str], check: &mut Check<'_>) {
     for (name, value) in keys.iter() {
         let key = format!("headers::{name}");
-        let name = HeaderName::try_from(name.to_ascii_lowercase())
-            .map_err(|_| BuildError::new(&key, format!("\"{name}\" cannot be a header's name")))?;
-        if reserved.contains(&name) || FRAMING.contains(&name) {
-            let message = format!("the header {name} belongs to the protocol and cannot be set");
-            return Err(BuildError::new(&key, message));
+        if is_one_of(name, protocol) {
+            let text =
+                format!("the header {name} belongs to the protocol; the value written here is ignored");
+            check.warning(&key, text);
+        } else if let Err(message) = header(name, value) {
+            check.error(&key, message);
         }
-        let mut value = HeaderValue::try_from(value.expose())
-            .map_err(|_| BuildError::new(&key, "this value cannot stand in a header"))?;
-        value.set_sensitive(true);
-        headers.insert(name, value);
+    }
+}
+
+/// The headers of the key `headers` without those of `protocol`. Their values are marked as secret, so that
+/// no log of a library shows them.
+pub fn from_keys(keys: &Headers, protocol: &[&str]) -> Result<HeaderMap, BuildError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in keys.iter().filter(|(name, _)| !is_one_of(name, protocol)) {
+        let (header, value) =
+            header(name, value).map_err(|message| BuildError::new(format!("headers::{name}"), message))?;
+        headers.insert(header, value);
     }
     Ok(headers)
+}
+
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|other| other.eq_ignore_ascii_case(name))
+}
+
+fn header(name: &str, value: &Secret) -> Result<(HeaderName, HeaderValue), String> {
+    let header = HeaderName::try_from(name.to_ascii_lowercase())
+        .map_err(|_| format!("\"{name}\" cannot be a header's name"))?;
+    if FRAMING.contains(&header) {
+        return Err(format!("the header {header} says how requests are framed and cannot be set"));
+    }
+    let mut value = HeaderValue::try_from(value.expose())
+        .map_err(|_| "this value cannot stand in a header".to_owned())?;
+    value.set_sensitive(true);
+    Ok((header, value))
 }
 
 /// `name/version (os/architecture)`, as the Collector writes it.

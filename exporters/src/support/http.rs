@@ -2,7 +2,7 @@
 //!
 //! * Connections are pooled and made on demand, over HTTP/1.1, or HTTP/2 where TLS negotiates it.
 //! * A call is one attempt with a bounded answer; what the answer means is the exporter's business, with
-//!   [`retry_after`] and [`status_error`] for what they have in common.
+//!   [`retry_after`] and [`answer_error`] for what they have in common.
 //! * A call that is given up after waiting for an answer in vain closes its connection to further calls: the
 //!   other end may be gone.
 //! * User and password of a URL become an `Authorization` header ([`Target`]) and appear nowhere else.
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{HeaderValue, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -126,8 +126,9 @@ pub fn check_url(key: &str, endpoint: &str, check: &mut Check<'_>) {
     }
 }
 
-/// Checks the shared keys.
-pub fn check_keys(keys: &HttpClientKeys, check: &mut Check<'_>) {
+/// Checks the shared keys. `protocol` are headers that users cannot set ([`headers`]).
+pub fn check_keys(keys: &HttpClientKeys, protocol: &[&str], check: &mut Check<'_>) {
+    headers::check_headers(&keys.headers, protocol, check);
     keys.tls.validate(&mut check.below("tls"));
     check_auth(keys.auth.as_ref(), &keys.middlewares, check);
     if !keys.proxy_url.is_empty() {
@@ -147,12 +148,8 @@ pub struct HttpClient {
 }
 
 impl HttpClient {
-    /// A client; connects on the first call. `reserved` are headers that users may not set.
-    pub fn new(
-        keys: &HttpClientKeys,
-        reserved: &[HeaderName],
-        context: &BuildContext,
-    ) -> Result<Self, BuildError> {
+    /// A client; connects on the first call. `protocol` are headers that users cannot set ([`headers`]).
+    pub fn new(keys: &HttpClientKeys, protocol: &[&str], context: &BuildContext) -> Result<Self, BuildError> {
         let connector = connector(keys)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder
@@ -167,7 +164,7 @@ impl HttpClient {
                 .http2_keep_alive_timeout(if timeout.is_zero() { PING_TIMEOUT } else { timeout.get() })
                 .http2_keep_alive_while_idle(true);
         }
-        let mut headers = headers::from_keys(&keys.headers, reserved)?;
+        let mut headers = headers::from_keys(&keys.headers, protocol)?;
         if let (false, Ok(agent)) =
             (headers.contains_key(USER_AGENT), HeaderValue::try_from(headers::user_agent(context)))
         {
@@ -342,17 +339,7 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(delay.min(MAX_RETRY_AFTER))
 }
 
-/// An unsuccessful answer as an error: retried by its status, not before `Retry-After`. `message` is what
-/// the back end says about it.
-pub fn status_error(status: StatusCode, headers: &HeaderMap, message: &str) -> ExportError {
-    let text = match message.trim() {
-        "" => format!("HTTP status {status}"),
-        message => format!("HTTP status {status}: {message}"),
-    };
-    answer_error(status, headers, text)
-}
-
-/// The same with a text that says everything.
+/// An unsuccessful answer as an error with this text: retried by its status, not before `Retry-After`.
 pub fn answer_error(status: StatusCode, headers: &HeaderMap, text: String) -> ExportError {
     let error = ExportError::new(Code::from_http(status), text);
     let is_throttled = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);

@@ -1,4 +1,4 @@
-//! Back ends that answer by a script and remember what they were sent, and certificates for them.
+//! Back ends that answer by a script and remember what they were sent.
 //!
 //! A [`Backend`] speaks HTTP/1.1 and HTTP/2 on one socket. Dropping it closes every connection.
 
@@ -19,16 +19,16 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use rcgen::{CertificateParams, IsCa, Issuer, KeyPair};
 use spindle_pipeline::Signal;
 use spindle_pipeline::batch::Batch;
-use spindle_pipeline::net::tls;
 use spindle_pipeline::testing::spans;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, watch};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
+
+pub(crate) use spindle_pipeline::testing::certificates::{Certificates, Pair};
 
 /// A request as the back end saw it.
 #[derive(Clone, Debug)]
@@ -350,52 +350,6 @@ impl Reserved {
         self.0.listen(16).expect("listens");
         self.0.set_nonblocking(true).expect("becomes asynchronous");
         TcpListener::from_std(self.0.into()).expect("a listener")
-    }
-}
-
-/// Certificates of one authority, as PEM.
-pub(crate) struct Certificates {
-    pub(crate) ca: String,
-    server: Pair,
-    pub(crate) client: Pair,
-}
-
-/// A certificate and its key, as PEM.
-pub(crate) struct Pair {
-    pub(crate) cert: String,
-    pub(crate) key: String,
-}
-
-impl Certificates {
-    /// New ones, the server's for `localhost` and 127.0.0.1.
-    pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().expect("a key");
-        let ca = params.self_signed(&key).expect("a certificate").pem();
-        let issuer = Issuer::new(params, key);
-        let issue = |names: &[&str]| {
-            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-            let key = KeyPair::generate().expect("a key");
-            let params = CertificateParams::new(names).expect("names");
-            let cert = params.signed_by(&key, &issuer).expect("a certificate").pem();
-            Pair { cert, key: key.serialize_pem() }
-        };
-        Self { ca, server: issue(&["localhost", "127.0.0.1"]), client: issue(&["agent"]) }
-    }
-
-    /// A server's side, which may ask clients for theirs.
-    pub(crate) fn acceptor(&self, asks_for_client: bool, alpn: &[&[u8]]) -> TlsAcceptor {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ca_file = folder.path().join("ca.pem");
-        std::fs::write(&ca_file, &self.ca).expect("written");
-        let keys = spindle_config::types::ServerTls {
-            cert_pem: Some(spindle_config::types::Secret::new(&self.server.cert)),
-            key_pem: Some(spindle_config::types::Secret::new(&self.server.key)),
-            client_ca_file: asks_for_client.then_some(ca_file),
-            ..Default::default()
-        };
-        TlsAcceptor::from(Arc::new(tls::server(&keys, alpn, "tls").expect("a TLS server")))
     }
 }
 

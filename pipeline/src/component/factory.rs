@@ -1,5 +1,6 @@
 //! What the author of a component writes: a config struct and how to build from it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -47,6 +48,15 @@ pub struct Listener {
     pub protocol: &'static str,
 }
 
+/// A file that a component will write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// The key its path stands at, below the component's body.
+    pub key: &'static str,
+    /// The path as it is configured.
+    pub path: PathBuf,
+}
+
 /// The keys of a component. Derive `Deserialize` with `#[serde(default, deny_unknown_fields)]`.
 pub trait ComponentConfig: DeserializeOwned + Default + Send + Sync + 'static {
     /// Reports values that cannot be.
@@ -54,14 +64,20 @@ pub trait ComponentConfig: DeserializeOwned + Default + Send + Sync + 'static {
         let _ = check;
     }
 
-    /// Reports values that cannot be in a pipeline of `signal`. Processors are asked once for each signal
-    /// whose pipelines name them.
+    /// Reports values that cannot be in a pipeline of `signal`. Processors and exporters are asked once for
+    /// each signal whose pipelines name them.
     fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {
         let _ = (signal, check);
     }
 
     /// The sockets it will bind, so that two components that want one are told before the start.
     fn listeners(&self) -> Vec<Listener> {
+        Vec::new()
+    }
+
+    /// The files it will write and shares with nobody. Exporters that want the same one are told before the
+    /// start.
+    fn files(&self) -> Vec<OutputFile> {
         Vec::new()
     }
 }

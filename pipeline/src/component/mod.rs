@@ -32,7 +32,7 @@ use crate::error::{ConsumeError, ExportError, RunError};
 pub use context::{BUILD, BuildContext, BuildInfo, ExtensionContext, Outputs, ReceiverContext};
 pub use factory::{
     BuiltProcessor, ComponentConfig, ExporterFactory, ExtensionFactory, Factory, JoinProcessor, Listener,
-    ProcessorFactory, ReceiverFactory, Stability,
+    OutputFile, ProcessorFactory, ReceiverFactory, Stability,
 };
 pub use registry::{
     Kind, LoadedExporter, LoadedExtension, LoadedProcessor, LoadedReceiver, Registry, TypeInfo,

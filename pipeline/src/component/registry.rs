@@ -10,8 +10,8 @@ use std::sync::Arc;
 use spindle_config::{Check, Component, Diagnostics, decode};
 
 use super::factory::{
-    BuiltProcessor, ComponentConfig, ExporterFactory, ExtensionFactory, Factory, Listener, ProcessorFactory,
-    ReceiverFactory, Stability,
+    BuiltProcessor, ComponentConfig, ExporterFactory, ExtensionFactory, Factory, Listener, OutputFile,
+    ProcessorFactory, ReceiverFactory, Stability,
 };
 use super::{BuildContext, Exporter, Extension, Receiver};
 use crate::error::BuildError;
@@ -113,6 +113,8 @@ pub struct LoadedProcessor {
 pub struct LoadedExporter {
     /// What it will listen on.
     pub listeners: Vec<Listener>,
+    /// What it will write.
+    pub files: Vec<OutputFile>,
     /// Queue, retry and timeout.
     pub settings: ExportSettings,
     /// Builds it.
@@ -128,11 +130,12 @@ pub struct LoadedExtension {
 }
 
 type Load<T> = fn(&Component<'_>, &mut Diagnostics) -> T;
+type LoadExporter = fn(&Component<'_>, SignalSet, &mut Diagnostics) -> LoadedExporter;
 
 enum Entry {
     Receiver(Load<LoadedReceiver>),
     Processor(Load<LoadedProcessor>),
-    Exporter(Load<LoadedExporter>),
+    Exporter(LoadExporter),
     Extension(Load<LoadedExtension>),
 }
 
@@ -207,14 +210,16 @@ impl Registry {
         }
     }
 
-    /// Reads and checks the body of an exporter; `None` when there is no such type.
+    /// Reads and checks the body of an exporter of pipelines of these signals; `None` when there is no such
+    /// type.
     pub fn load_exporter(
         &self,
         component: &Component<'_>,
+        signals: SignalSet,
         diagnostics: &mut Diagnostics,
     ) -> Option<LoadedExporter> {
         match self.entry(Kind::Exporter, component.id.component_type())? {
-            (_, Entry::Exporter(load)) => Some(load(component, diagnostics)),
+            (_, Entry::Exporter(load)) => Some(load(component, signals, diagnostics)),
             _ => None,
         }
     }
@@ -266,11 +271,18 @@ fn load_processor<F: ProcessorFactory>(
 
 fn load_exporter<F: ExporterFactory>(
     component: &Component<'_>,
+    signals: SignalSet,
     diagnostics: &mut Diagnostics,
 ) -> LoadedExporter {
     let config: F::Config = load(Kind::Exporter, component, diagnostics);
+    for signal in F::SIGNALS.iter().filter(|signal| signals.contains(*signal)) {
+        let path = format!("{}::{}", Kind::Exporter.section(), component.id);
+        let mut check = Check::new(component.body, path, Some(component.origin), diagnostics);
+        config.validate_for(signal, &mut check);
+    }
     LoadedExporter {
         listeners: config.listeners(),
+        files: config.files(),
         settings: F::settings(&config),
         build: Box::new(move |context| F::build(config, context)),
     }

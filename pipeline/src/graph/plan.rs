@@ -1,6 +1,7 @@
 //! What the configuration says about components and pipelines, checked before anything is opened.
 
 use std::collections::BTreeMap;
+use std::path::{Component as Part, PathBuf};
 
 use spindle_config::sections::Mention;
 use spindle_config::types::ListenAddress;
@@ -12,7 +13,7 @@ use super::collector_types;
 use crate::component::{
     Kind, Listener, LoadedExporter, LoadedExtension, LoadedProcessor, LoadedReceiver, Registry,
 };
-use crate::signal::Signal;
+use crate::signal::{Signal, SignalSet};
 
 /// A checked configuration, ready to be built.
 pub struct Plan {
@@ -69,12 +70,19 @@ impl Plan {
         let plan = Self {
             receivers: planner.load(Kind::Receiver, &sections.receivers, Registry::load_receiver),
             processors: planner.load(Kind::Processor, &sections.processors, Registry::load_processor),
-            exporters: planner.load(Kind::Exporter, &sections.exporters, Registry::load_exporter),
+            exporters: planner.load(
+                Kind::Exporter,
+                &sections.exporters,
+                |registry, component, diagnostics| {
+                    registry.load_exporter(component, signals_of(&pipelines, &component.id), diagnostics)
+                },
+            ),
             extensions: planner.load(Kind::Extension, &sections.extensions, Registry::load_extension),
             pipelines,
             listeners: Vec::new(),
         };
         plan.check_signals(&sections.processors, diagnostics);
+        plan.check_files(&sections.exporters, diagnostics);
         let (used_receivers, used_exporters) = plan.used();
         for (id, planned) in plan.receivers.iter().filter(|(id, _)| used_receivers.contains(id)) {
             add_listeners(
@@ -150,6 +158,27 @@ impl Plan {
         }
     }
 
+    /// Two exporters that write to one file would destroy what the other has written.
+    fn check_files(&self, components: &[Component<'_>], diagnostics: &mut Diagnostics) {
+        let (_, used) = self.used();
+        let mut all: Vec<(PathBuf, String)> = Vec::new();
+        for (id, planned) in self.exporters.iter().filter(|(id, _)| used.contains(id)) {
+            for file in &planned.loaded.files {
+                // `./a` is `a`.
+                let plain: PathBuf = file.path.components().filter(|part| *part != Part::CurDir).collect();
+                let rival = all.iter().find(|(path, _)| *path == plain);
+                if let (Some((_, rival)), Some(component)) = (rival, find(components, id)) {
+                    let message = format!("two exporters write to one file: it is also {rival}");
+                    let problem = Diagnostic::error(message).help("give one of them another path");
+                    let path = planned.path.clone();
+                    Check::new(component.body, path, Some(component.origin), diagnostics)
+                        .report(file.key, problem);
+                }
+                all.push((plain, format!("{}::{}", planned.path, file.key)));
+            }
+        }
+    }
+
     fn used(&self) -> (Vec<&ComponentId>, Vec<&ComponentId>) {
         let receivers = self.pipelines.iter().flat_map(|pipeline| &pipeline.receivers).collect();
         let exporters = self.pipelines.iter().flat_map(|pipeline| &pipeline.exporters).collect();
@@ -160,6 +189,12 @@ impl Plan {
         self.extensions.retain(|id, _| enabled.contains(&id));
         self
     }
+}
+
+/// The signals of the pipelines that name an exporter.
+fn signals_of(pipelines: &[PlannedPipeline], exporter: &ComponentId) -> SignalSet {
+    let named = pipelines.iter().filter(|pipeline| pipeline.exporters.contains(exporter));
+    named.fold(SignalSet::default(), |signals, pipeline| signals.and(SignalSet::of(pipeline.signal)))
 }
 
 fn find<'a>(components: &'a [Component<'a>], id: &ComponentId) -> Option<&'a Component<'a>> {

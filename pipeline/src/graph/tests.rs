@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::Deserialize;
 use spindle_config::source::Source;
-use spindle_config::{Diagnostics, Document, Sections, Sources};
+use spindle_config::{Check, Diagnostics, Document, Sections, Sources};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -37,6 +37,10 @@ struct TestConfig {
     behave: String,
     /// What a component says it listens on.
     listen: String,
+    /// What an exporter says it writes.
+    write: String,
+    /// The signal in whose pipelines it cannot be.
+    not_for: String,
     fail_to_build: bool,
 }
 
@@ -46,6 +50,17 @@ impl ComponentConfig for TestConfig {
             spindle_config::types::ListenAddress::parse(&self.listen, spindle_config::types::Transport::Tcp);
         let listener = |address| Listener { key: "listen".to_owned(), address, protocol: "tcp" };
         address.into_iter().map(listener).collect()
+    }
+
+    fn files(&self) -> Vec<OutputFile> {
+        let is_given = !self.write.is_empty();
+        is_given.then(|| OutputFile { key: "write", path: (&self.write).into() }).into_iter().collect()
+    }
+
+    fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {
+        if self.not_for == signal.name() {
+            check.error("not_for", format!("not for {signal}"));
+        }
     }
 }
 
@@ -458,6 +473,16 @@ fn says_what_cannot_be() {
             "{receivers: {test_in/1: {listen: \"0.0.0.0:4317\"}, test_in/2: {listen: \"localhost:4317\"}}, exporters: {test_out: },
               service: {pipelines: {traces: {receivers: [test_in/1, test_in/2], exporters: [test_out]}}}}".to_owned(),
             vec!["receivers::test_in/2::listen: two listeners on one address: localhost:4317 is also receivers::test_in/1::listen"],
+        ),
+        (
+            "{receivers: {test_in: }, exporters: {test_out/1: {write: a/b}, test_out/2: {write: ./a/./b}, test_out/3: {write: /a/b}},
+              service: {pipelines: {traces: {receivers: [test_in], exporters: [test_out/1, test_out/2, test_out/3]}}}}".to_owned(),
+            vec!["exporters::test_out/2::write: two exporters write to one file: it is also exporters::test_out/1::write"],
+        ),
+        (
+            "{receivers: {test_in: }, exporters: {test_out/1: {not_for: traces}, test_out/2: {not_for: logs}, test_out/3: {write: a}},
+              service: {pipelines: {traces: {receivers: [test_in], exporters: [test_out/1, test_out/2]}, traces/2: {receivers: [test_in], exporters: [test_out/1, test_out/3]}}}}".to_owned(),
+            vec!["exporters::test_out/1::not_for: not for traces"],
         ),
     ] {
         let (_, problems) = plan(&yaml);

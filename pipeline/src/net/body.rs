@@ -1,4 +1,10 @@
 //! Reading a request's body into one allocation of its own, with a bound.
+//!
+//! An announced length is a promise of a peer, not a reason to reserve it: room is made for it as the body
+//! comes, so that many peers that announce much and send nothing cost little.
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -24,9 +30,10 @@ impl fmt::Display for BodyError {
     }
 }
 
-/// The most that is reserved because a length was announced; the rest grows as it arrives, so that a
-/// header alone cannot make us allocate.
-const MAX_RESERVED: usize = 1 << 20;
+/// What is reserved on the word of a peer alone, in bytes; most requests are smaller and are never moved.
+const RESERVED: usize = 64 * 1024;
+/// Of a longer body, how many times what has come is reserved.
+const TRUST: usize = 8;
 
 /// Reads a body of at most `limit` bytes.
 pub async fn read<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
@@ -48,24 +55,30 @@ where
     B: Body + Unpin,
     B::Error: fmt::Display,
 {
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
         return Err(BodyError::TooLarge(limit));
     }
-    let mut collected = BytesMut::with_capacity(announced.min(MAX_RESERVED));
+    let mut collected = BytesMut::with_capacity(announced.min(RESERVED));
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
         let Ok(mut data) = frame.into_data() else { continue };
-        if collected.len() + data.remaining() > limit {
+        let length = collected.len() + data.remaining();
+        if length > limit {
             return Err(BodyError::TooLarge(limit));
         }
         if collected.is_empty()
-            && let Some(length) = announced_by(data.chunk())
+            && let Some(announced_inside) = announced_by(data.chunk())
         {
-            if length > limit {
+            if announced_inside > limit {
                 return Err(BodyError::TooLarge(limit));
             }
-            collected.reserve(length.min(MAX_RESERVED));
+            announced = announced_inside;
+            collected.reserve(announced.min(RESERVED));
+        }
+        if length > collected.capacity() {
+            let room = announced.min(RESERVED.max(length.saturating_mul(TRUST)));
+            collected.reserve(room.max(length) - collected.len());
         }
         while data.has_remaining() {
             let chunk = data.chunk();

@@ -1,6 +1,7 @@
 //! What tests of several crates share. Behind the feature `test-util`; no part of the agent.
 
 pub mod arbitrary;
+pub mod certificates;
 pub mod contract;
 pub mod sink;
 pub mod spans;

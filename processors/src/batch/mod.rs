@@ -9,7 +9,8 @@
 //!   such a batch. Only data that the next stage calls bad is dropped, counted with its reason.
 //! * It holds at most about two batches of each kind of metadata: memory is bounded.
 //! * It never builds a request above 4 MiB, which is what receivers accept by default, whatever
-//!   `send_batch_size` allows. A single request that is larger is cut.
+//!   `send_batch_size` allows. A single request that is larger is cut; an item that is larger by itself
+//!   goes alone.
 
 mod config;
 mod shard;

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, TracesData};
+use prost::Message;
 use spindle_pipeline::RequestContext;
 use spindle_pipeline::testing::sink::Sink;
 use spindle_pipeline::testing::{config, config_with_problems, context, contract, spans};
@@ -85,6 +87,26 @@ async fn never_builds_a_request_above_four_mebibytes() {
     assert!(sink.taken().iter().all(|batch| batch.byte_size() <= MAX_REQUEST_BYTES));
     assert_eq!(sink.items(), 40 * 500 + 20_000);
     assert!(sink.taken().len() < 10, "requests are joined as far as the limit allows");
+}
+
+/// What cannot be cut goes alone, so that a receiver that refuses it refuses nothing else.
+#[tokio::test]
+async fn an_item_above_the_limit_goes_alone() {
+    let sink = Sink::new();
+    let batcher = batcher("{timeout: 1h}", sink.clone());
+    let large = Span { name: "x".repeat(MAX_REQUEST_BYTES), ..Span::default() };
+    let spans = [Span::default(), large, Span::default()].to_vec();
+    let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
+    let request =
+        TracesData { resource_spans: vec![ResourceSpans { scope_spans, ..ResourceSpans::default() }] };
+    batcher.consume(batch(0, 5)).await.expect("accepted");
+    let request = Batch::receive(Signal::Traces, request.encode_to_vec().into()).expect("well formed");
+    batcher.consume(request).await.expect("accepted");
+    batcher.stop(soon()).await;
+    let mut too_large = sink.taken();
+    too_large.retain(|batch| batch.byte_size() > MAX_REQUEST_BYTES);
+    assert_eq!(too_large.iter().map(Batch::items).collect::<Vec<_>>(), [1]);
+    assert_eq!(sink.items(), 5 + 3);
 }
 
 /// `timeout: 0` adds no waiting: the caller gets the next stage's own answer.

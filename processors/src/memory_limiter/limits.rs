@@ -14,7 +14,8 @@ pub(super) struct Limits {
     pub(super) soft: u64,
     /// The limit.
     pub(super) hard: u64,
-    /// From here on data is refused by what the control group holds: its limit without the spike.
+    /// From here on data is refused by what the control group holds: its limit without the spike, which is
+    /// made smaller in proportion where the configured limit is above the group's.
     pub(super) cgroup: Option<u64>,
 }
 
@@ -48,11 +49,9 @@ impl Limits {
             (share(config.limit_percentage), share(config.spike_limit_percentage))
         };
         let spike = if spike == 0 { hard / 5 } else { spike };
-        Ok(Self {
-            soft: hard.saturating_sub(spike),
-            hard,
-            cgroup: kernel.cgroup.as_ref().map(|cgroup| cgroup.limit.saturating_sub(spike)),
-        })
+        let cgroup =
+            kernel.cgroup.as_ref().map(|cgroup| cgroup.limit - spike_within(cgroup.limit, hard, spike));
+        Ok(Self { soft: hard.saturating_sub(spike), hard, cgroup })
     }
 
     /// How much memory may be taken between two looks.
@@ -68,6 +67,15 @@ impl Limits {
         let is_group_above = self.cgroup.zip(usage.cgroup).is_some_and(|(limit, used)| used >= limit);
         is_group_above.then_some(Above::Cgroup)
     }
+}
+
+/// The spike of a control group with this limit. A limit written for a larger machine must not leave the
+/// group no room at all: everything would be refused for ever.
+fn spike_within(limit: u64, hard: u64, spike: u64) -> u64 {
+    if hard <= limit {
+        return spike;
+    }
+    (u128::from(spike) * u128::from(limit) / u128::from(hard)) as u64
 }
 
 /// In MiB, for people.

@@ -10,7 +10,8 @@
 //!   bounded in time and in bytes. What bounds the memory itself is that the spike covers what requests
 //!   become on their way; the limiter has to be the first processor, and queues have their own bounds.
 //! * Letting a request pass costs two loads and one addition, refusing it two loads.
-//! * It refuses, it does not free: memory falls when exporters deliver what is queued.
+//! * It refuses, it does not free: memory falls when exporters deliver what is queued. What they have freed
+//!   goes back to the kernel while data is refused, with or without load.
 
 mod cgroup;
 mod config;
@@ -30,7 +31,7 @@ use spindle_pipeline::component::{
 use spindle_pipeline::error::{BuildError, ConsumeError};
 use spindle_pipeline::telemetry::{Counter, Metric};
 use spindle_pipeline::{Batch, Signal, SignalSet};
-use tracing::info;
+use tracing::{info, warn};
 
 pub use config::Config;
 use limits::{Limits, mebibytes};
@@ -64,6 +65,9 @@ impl ProcessorFactory for MemoryLimiter {
             cgroup_soft_limit_mib = limits.cgroup.map(mebibytes),
             "memory is limited"
         );
+        if let Some(group) = kernel.cgroup.as_ref().filter(|group| group.limit < limits.hard) {
+            warn!(processor = %name, limit_mib = mebibytes(limits.hard), cgroup_limit_mib = mebibytes(group.limit), "the limit is above that of the control group, which counts");
+        }
         let monitor = Monitor::new(limits, Box::new(kernel), name)?;
         let timer = monitor.start(config.check_interval.get())?;
         Ok(BuiltProcessor::Transform(Arc::new(Limiter::new(monitor, Some(timer), context, signal))))

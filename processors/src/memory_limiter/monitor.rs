@@ -98,6 +98,9 @@ impl Monitor {
 
     fn look_with(&self, reader: &mut dyn ReadMemory) {
         self.passed.store(0, Ordering::Relaxed);
+        if self.refuses.load(Ordering::Relaxed) {
+            reader.give_back();
+        }
         match reader.read() {
             Ok(usage) => {
                 self.is_blind.store(false, Ordering::Relaxed);

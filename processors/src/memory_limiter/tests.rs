@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ const MIB: u64 = 1 << 20;
 
 /// Memory as a test wants it: each look takes the next value, the last one stays.
 #[derive(Clone, Default)]
-struct Script(Arc<Mutex<VecDeque<Usage>>>);
+struct Script(Arc<Mutex<VecDeque<Usage>>>, Arc<AtomicUsize>);
 
 impl Script {
     fn then(self, process_mib: u64, cgroup_mib: Option<u64>) -> Self {
@@ -38,6 +39,10 @@ impl ReadMemory for Script {
             usages.pop_front();
         }
         Ok(usage)
+    }
+
+    fn give_back(&mut self) {
+        self.1.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -120,6 +125,19 @@ fn refuses_above_the_soft_limit_for_now() {
     assert_eq!(count(Metric::memory_limiter_refused(Signal::Traces)), 5);
 }
 
+/// What was freed may stay with the allocator for as long as nothing happens, which is what refusing leads
+/// to: each look while data is refused asks for it first, and no other look does.
+#[test]
+fn asks_the_allocator_for_what_is_free_while_it_refuses() {
+    let script = Script::default().then(79, None).then(79, None).then(80, None).then(85, None).then(70, None);
+    let (limiter, _) = limiter(script.clone());
+    let asked = || script.1.load(Ordering::Relaxed);
+    for (expected, is_refused) in [(0, false), (0, true), (1, true), (2, false), (2, false)] {
+        limiter.monitor.look();
+        assert_eq!((asked(), limiter.monitor.refuses(1)), (expected, is_refused));
+    }
+}
+
 /// A control group that is nearly full kills the process whatever it holds itself.
 #[test]
 fn refuses_when_the_control_group_is_nearly_full() {
@@ -159,6 +177,8 @@ fn a_failing_look_changes_nothing() {
                 _ => Err(io::Error::other("gone")),
             }
         }
+
+        fn give_back(&mut self) {}
     }
     let (limiter, _) = limiter(Failing(0));
     limiter.monitor.look();
@@ -176,6 +196,8 @@ fn the_thread_ends_with_the_processor() {
             let _ = self.0.send(());
             Ok(Usage::default())
         }
+
+        fn give_back(&mut self) {}
     }
     let (looked, looks) = channel();
     let monitor = Monitor::new(LIMITS, Box::new(Telling(looked)), "test".to_owned()).expect("a first look");
@@ -317,7 +339,8 @@ fn finds_the_limit_of_the_control_group() {
     }
 }
 
-/// `limit_mib` goes before the percentage, and a spike that is not given is a fifth.
+/// `limit_mib` goes before the percentage, and a spike that is not given is a fifth. A limit above that of
+/// the control group leaves the group the same share, never nothing.
 #[test]
 fn computes_the_limits_as_the_collector_does() {
     let (_folder, root) = files(&[
@@ -331,7 +354,9 @@ fn computes_the_limits_as_the_collector_does() {
         ("{check_interval: 1s, limit_mib: 100, spike_limit_mib: 30, limit_percentage: 10}", 70, 100, 470),
         ("{check_interval: 1s, limit_percentage: 50}", 200, 250, 450),
         ("{check_interval: 1s, limit_percentage: 50, spike_limit_percentage: 20}", 150, 250, 400),
-        ("{check_interval: 1s, limit_mib: 1000}", 800, 1000, 300),
+        ("{check_interval: 1s, limit_percentage: 80, spike_limit_percentage: 40}", 200, 400, 300),
+        ("{check_interval: 1s, limit_mib: 1000}", 800, 1000, 400),
+        ("{check_interval: 1s, limit_mib: 4000, spike_limit_mib: 800}", 3200, 4000, 400),
     ] {
         let limits = Limits::new(&config::<MemoryLimiter>(yaml), &kernel).expect("limits");
         let expected = Limits { soft: soft * MIB, hard: hard * MIB, cgroup: Some(cgroup * MIB) };

@@ -5,6 +5,5 @@ pub mod actions;
 pub(crate) mod goldens;
 pub mod matching;
 pub mod number;
-pub mod pattern;
 pub mod problem;
 pub mod value;

@@ -6,6 +6,7 @@ use std::fmt;
 use regex::Regex;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use spindle_config::Check;
+use spindle_pipeline::pattern;
 
 /// The keys of a filter: which names, and how they are compared. `KEY` says of what the names
 /// are.
@@ -67,11 +68,9 @@ struct Unusable {
 }
 
 fn compile(pattern: &str, key: &'static str) -> Result<Regex, Unusable> {
-    Regex::new(pattern).map_err(|error| {
-        // The error shows the pattern in several lines; its last one says what is wrong.
-        let text = error.to_string();
-        let reason = text.lines().last().unwrap_or_default().trim_start_matches("error: ");
-        Unusable { below: key, message: format!("error parsing regexp: {reason}: `{pattern}`") }
+    pattern::compile(pattern).map_err(|reason| Unusable {
+        below: key,
+        message: format!("error parsing regexp: {reason}: `{pattern}`"),
     })
 }
 

@@ -449,6 +449,13 @@ fn filters_let_names_and_patterns_pass() {
             "include: {devices: [da], match_type: regexp}, exclude: {devices: [vda], match_type: strict}",
             vec!["vda1"],
         ),
+        // Patterns are Go's.
+        (
+            "disk",
+            "system.disk.io_time",
+            "include: {devices: ['\\Qvda\\E\\d'], match_type: regexp}",
+            vec!["vda1"],
+        ),
         ("network", "system.network.io", "exclude: {interfaces: [lo], match_type: strict}", vec!["eth0"]),
         ("network", "system.network.io", "include: {interfaces: [nothing], match_type: strict}", vec![]),
         (

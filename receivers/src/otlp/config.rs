@@ -93,7 +93,7 @@ pub struct ServerParameters {
     pub max_connection_age_grace: Duration,
     /// Ping a silent client after this. Default 2h.
     pub time: Duration,
-    /// Close the connection when it does not answer within this. Default 20s.
+    /// Close the connection when it does not answer within this. Default 20s, also for 0.
     pub timeout: Duration,
 }
 
@@ -214,9 +214,9 @@ impl Default for HttpConfig {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cors {
-    /// Origins that may send, with `*` as a wildcard anywhere in them.
+    /// Origins that may send, each with one `*` as a wildcard at most; `*` alone is all of them.
     pub allowed_origins: Vec<String>,
-    /// Headers they may send beside the usual ones; `*` is any.
+    /// Headers they may send beside those that are always safe and `X-Requested-With`; `*` is any.
     pub allowed_headers: Vec<String>,
     /// Headers of the response that scripts may read.
     pub exposed_headers: Vec<String>,
@@ -245,14 +245,15 @@ impl GrpcConfig {
     pub fn serve_options(&self) -> ServeOptions {
         let defaults = Keepalive::default();
         let keepalive = &self.keepalive.as_ref().unwrap_or(&defaults).server_parameters;
+        let options = ServeOptions::default();
         ServeOptions {
             max_concurrent_streams: (self.max_concurrent_streams > 0).then_some(self.max_concurrent_streams),
             ping_interval: nonzero(keepalive.time),
-            ping_timeout: keepalive.timeout.get(),
+            ping_timeout: nonzero(keepalive.timeout).unwrap_or(options.ping_timeout),
             max_age: nonzero(keepalive.max_connection_age),
             max_age_grace: nonzero(keepalive.max_connection_age_grace),
             max_idle: nonzero(keepalive.max_connection_idle),
-            ..ServeOptions::default()
+            ..options
         }
     }
 

@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use spindle_pipeline::Signal;
-use spindle_pipeline::component::Outputs;
+use spindle_pipeline::component::ReceiverContext;
 use spindle_pipeline::error::{Code, ConsumeError};
 use spindle_pipeline::net::body::{self, BodyError};
 use spindle_pipeline::net::compression::Encoding;
@@ -35,9 +35,14 @@ struct Inner {
 }
 
 impl GrpcService {
-    pub(super) fn new(config: &GrpcConfig, outputs: &Outputs, telemetry: &Telemetry, receiver: &str) -> Self {
+    pub(super) fn new(
+        config: &GrpcConfig,
+        context: &ReceiverContext,
+        telemetry: &Telemetry,
+        receiver: &str,
+    ) -> Self {
         Self(Arc::new(Inner {
-            intake: Intake::new(outputs, telemetry, receiver, "grpc"),
+            intake: Intake::new(context, telemetry, receiver, "grpc"),
             max_message: config.max_message(),
             include_metadata: config.include_metadata,
         }))
@@ -77,7 +82,8 @@ impl Inner {
                 return Err(error);
             }
         };
-        self.intake.take(signal, Format::Protobuf, encoding, message, self.max_message, about).await
+        let taken = self.intake.take(signal, Format::Protobuf, encoding, message, self.max_message, about);
+        taken.await.map_err(|refused| refused.error)
     }
 
     fn method(&self, path: &str) -> Result<Signal, ConsumeError> {
@@ -108,8 +114,8 @@ impl Inner {
         incoming: Incoming,
     ) -> Result<(Encoding, Bytes), ConsumeError> {
         let limit = self.max_message + grpc::FRAME;
-        let body = body::read_announced(incoming, limit, grpc::announced_length).await;
-        let body = body.map_err(|error| match error {
+        let reading = body::read_announced(incoming, limit, grpc::announced_length);
+        let body = self.intake.arrival(reading).await?.map_err(|error| match error {
             BodyError::TooLarge(_) => self.too_large(),
             BodyError::Broken(_) => ConsumeError::new(Code::Cancelled, error.to_string()),
         })?;

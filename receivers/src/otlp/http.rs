@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use hyper::service::Service;
 use prost::Message;
 use spindle_pipeline::Signal;
-use spindle_pipeline::component::Outputs;
+use spindle_pipeline::component::ReceiverContext;
 use spindle_pipeline::error::{Code, ConsumeError, Retry};
 use spindle_pipeline::net::body::{self, BodyError};
 use spindle_pipeline::net::compression::Encoding;
@@ -22,7 +22,7 @@ use spindle_pipeline::telemetry::Telemetry;
 
 use super::config::HttpConfig;
 use super::cors::CorsPolicy;
-use super::intake::{About, Format, Intake, metadata};
+use super::intake::{About, Format, Intake, Refused, metadata};
 use super::reply::{self, Reply};
 
 /// Answers HTTP requests.
@@ -41,12 +41,17 @@ struct Inner {
 }
 
 impl HttpService {
-    pub(super) fn new(config: &HttpConfig, outputs: &Outputs, telemetry: &Telemetry, receiver: &str) -> Self {
+    pub(super) fn new(
+        config: &HttpConfig,
+        context: &ReceiverContext,
+        telemetry: &Telemetry,
+        receiver: &str,
+    ) -> Self {
         let response_headers = config.response_headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?))
         });
         Self(Arc::new(Inner {
-            intake: Intake::new(outputs, telemetry, receiver, "http"),
+            intake: Intake::new(context, telemetry, receiver, "http"),
             paths: [
                 (config.traces_url_path.clone(), Signal::Traces),
                 (config.metrics_url_path.clone(), Signal::Metrics),
@@ -76,13 +81,17 @@ impl Service<Request<Incoming>> for HttpService {
 impl Inner {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         let origin = request.headers().get(http::header::ORIGIN).cloned();
-        let mut response = match self.cors.as_ref().and_then(|cors| cors.preflight(&request)) {
+        let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&request));
+        let mut response = match preflight {
             Some(preflight) => preflight,
-            None => self.route(request).await,
+            None => {
+                let mut response = self.route(request).await;
+                if let (Some(cors), Some(origin)) = (&self.cors, origin) {
+                    cors.add_headers(&origin, response.headers_mut());
+                }
+                response
+            }
         };
-        if let (Some(cors), Some(origin)) = (&self.cors, origin) {
-            cors.add_headers(&origin, response.headers_mut());
-        }
         for (name, value) in &self.response_headers {
             response.headers_mut().insert(name, value.clone());
         }
@@ -139,9 +148,9 @@ impl Inner {
                 return Err((status, error));
             }
         };
-        self.intake.take(signal, format, encoding, body, self.max_body, about).await.map_err(|error| {
+        self.intake.take(signal, format, encoding, body, self.max_body, about).await.map_err(|refused| {
+            let Refused { error, is_too_large } = refused;
             // Too much behind the decompression is the same refusal as too much in front of it.
-            let is_too_large = error.code() == Code::ResourceExhausted && !error.retry().is_possible();
             let status = if is_too_large { StatusCode::PAYLOAD_TOO_LARGE } else { error.code().http() };
             (status, error)
         })
@@ -156,11 +165,11 @@ impl Inner {
     }
 
     async fn body(&self, incoming: Incoming) -> Result<bytes::Bytes, (StatusCode, ConsumeError)> {
-        let reading = body::read(incoming, self.max_body);
-        let read = match self.read_timeout {
+        let reading = self.intake.arrival(body::read(incoming, self.max_body));
+        let arrived = match self.read_timeout {
             None => reading.await,
             Some(limit) => match tokio::time::timeout(limit, reading).await {
-                Ok(read) => read,
+                Ok(arrived) => arrived,
                 Err(_elapsed) => {
                     let error =
                         ConsumeError::new(Code::DeadlineExceeded, "reading the request took too long");
@@ -168,6 +177,7 @@ impl Inner {
                 }
             },
         };
+        let read = arrived.map_err(|error| (error.code().http(), error))?;
         read.map_err(|error| match error {
             BodyError::TooLarge(_) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, ConsumeError::new(Code::ResourceExhausted, error.to_string()))

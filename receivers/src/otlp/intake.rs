@@ -3,27 +3,47 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use spindle_pipeline::component::{Consumer, Outputs};
+use spindle_pipeline::component::{Consumer, ReceiverContext};
 use spindle_pipeline::error::{Code, ConsumeError};
 use spindle_pipeline::net::compression::{DecompressError, Encoding};
 use spindle_pipeline::otlp::json;
 use spindle_pipeline::telemetry::{Counter, Metric, Telemetry};
 use spindle_pipeline::{Batch, RequestContext, Signal};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 /// Work on bodies above this is done beside the event loop, so that one large request does not hold up
 /// the small ones: a mebibyte takes a millisecond or more.
 const LARGE: usize = 256 * 1024;
 
+/// How long into the stop a request may still be on its way; what comes later is sent again elsewhere.
+const ARRIVAL_GRACE: Duration = Duration::from_secs(2);
+
 /// The pipelines behind one door.
 pub(super) struct Intake {
     consumers: [Option<Arc<dyn Consumer>>; 3],
     failures: Counter,
     receiver: String,
+    drain: CancellationToken,
+}
+
+/// A request that was not taken.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) error: ConsumeError,
+    /// It was too large decompressed, which has a status of its own by HTTP.
+    pub(super) is_too_large: bool,
+}
+
+impl From<ConsumeError> for Refused {
+    fn from(error: ConsumeError) -> Self {
+        Self { error, is_too_large: false }
+    }
 }
 
 /// How a request's bytes are written.
@@ -43,7 +63,7 @@ pub(super) struct About {
 
 impl Intake {
     pub(super) fn new(
-        outputs: &Outputs,
+        context: &ReceiverContext,
         telemetry: &Telemetry,
         receiver: &str,
         transport: &'static str,
@@ -54,9 +74,23 @@ impl Intake {
             ("outcome".into(), "failure".into()),
         ];
         Self {
-            consumers: Signal::ALL.map(|signal| outputs.get(signal, transport)),
+            consumers: Signal::ALL.map(|signal| context.outputs.get(signal, transport)),
             failures: telemetry.counter(Metric::ReceiverRequests, labels),
             receiver: receiver.to_owned(),
+            drain: context.drain.clone(),
+        }
+    }
+
+    /// Waits for a request's body, but at the stop not for a peer that stalls.
+    pub(super) async fn arrival<T>(&self, reading: impl Future<Output = T>) -> Result<T, ConsumeError> {
+        let too_late = async {
+            self.drain.cancelled().await;
+            tokio::time::sleep(ARRIVAL_GRACE).await;
+        };
+        tokio::select! {
+            biased;
+            read = reading => Ok(read),
+            () = too_late => Err(ConsumeError::stopping()),
         }
     }
 
@@ -81,29 +115,30 @@ impl Intake {
         body: Bytes,
         limit: usize,
         about: About,
-    ) -> Result<(), ConsumeError> {
+    ) -> Result<(), Refused> {
         let Some(consumer) = &self.consumers[signal.index()] else {
-            return Err(ConsumeError::new(Code::Unimplemented, format!("no pipeline takes {signal}")));
+            let message = format!("no pipeline takes {signal}");
+            return Err(ConsumeError::new(Code::Unimplemented, message).into());
         };
         let is_plain = encoding == Encoding::Identity && format == Format::Protobuf;
         let read = if body.len() > LARGE && !is_plain {
             tokio::task::spawn_blocking(move || read(signal, format, encoding, body, limit))
                 .await
-                .unwrap_or_else(|failure| Err(ConsumeError::permanent(failure.to_string())))
+                .unwrap_or_else(|failure| Err(ConsumeError::permanent(failure.to_string()).into()))
         } else {
             read(signal, format, encoding, body, limit)
         };
         let batch = match read {
             Ok(batch) => batch,
-            Err(error) => {
-                self.failed(&error, &about);
-                return Err(error);
+            Err(refused) => {
+                self.failed(&refused.error, &about);
+                return Err(refused);
             }
         };
         if batch.items() == 0 {
             return Ok(());
         }
-        consumer.consume(batch.with_context(Some(about.into_context()))).await
+        Ok(consumer.consume(batch.with_context(Some(about.into_context()))).await?)
     }
 }
 
@@ -120,7 +155,7 @@ fn read(
     encoding: Encoding,
     body: Bytes,
     limit: usize,
-) -> Result<Batch, ConsumeError> {
+) -> Result<Batch, Refused> {
     let body = match encoding {
         Encoding::Identity => body,
         _ => encoding.decompress(&body, limit).map_err(|error| refusal(&error))?.into(),
@@ -131,13 +166,16 @@ fn read(
             json::to_protobuf(signal, &body).map_err(|error| ConsumeError::invalid(error.to_string()))?.into()
         }
     };
-    Batch::receive(signal, protobuf).map_err(|error| ConsumeError::invalid(error.to_string()))
+    Ok(Batch::receive(signal, protobuf).map_err(|error| ConsumeError::invalid(error.to_string()))?)
 }
 
-fn refusal(error: &DecompressError) -> ConsumeError {
+fn refusal(error: &DecompressError) -> Refused {
     match error {
-        DecompressError::TooLarge(_) => ConsumeError::new(Code::ResourceExhausted, error.to_string()),
-        DecompressError::Corrupt(..) => ConsumeError::invalid(error.to_string()),
+        DecompressError::TooLarge(_) => Refused {
+            error: ConsumeError::new(Code::ResourceExhausted, error.to_string()),
+            is_too_large: true,
+        },
+        DecompressError::Corrupt(..) => ConsumeError::invalid(error.to_string()).into(),
     }
 }
 

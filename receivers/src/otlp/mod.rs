@@ -109,14 +109,14 @@ impl Receiver for OtlpReceiver {
         let grpc = async {
             let Some(door) = grpc else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting GRPC server");
-            let service = grpc::GrpcService::new(&door.config, &context.outputs, &telemetry, &id);
+            let service = grpc::GrpcService::new(&door.config, &context, &telemetry, &id);
             let options = ServeOptions { panics: panics.clone(), ..door.options };
             serve(door.bound, door.tls, options, service, context.drain.clone()).await
         };
         let http = async {
             let Some(door) = http else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting HTTP server");
-            let service = http::HttpService::new(&door.config, &context.outputs, &telemetry, &id);
+            let service = http::HttpService::new(&door.config, &context, &telemetry, &id);
             let options = ServeOptions { panics: panics.clone(), ..door.options };
             serve(door.bound, door.tls, options, service, context.drain.clone()).await
         };

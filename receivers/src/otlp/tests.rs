@@ -1,3 +1,8 @@
+mod cors;
+mod doors;
+mod limits;
+mod tls;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -341,6 +346,8 @@ async fn the_pipelines_answer_is_the_clients_answer() {
             429,
             Some("7"),
         ),
+        // No hint, no repetition; and not the 413 of a body that is too large.
+        (ConsumeError::new(Code::ResourceExhausted, "quota"), 8, 429, None),
         (ConsumeError::invalid("bad"), 3, 400, None),
         (ConsumeError::permanent("broken"), 13, 500, None),
         (ConsumeError::new(Code::Unauthenticated, "who"), 16, 401, None),
@@ -357,7 +364,33 @@ async fn the_pipelines_answer_is_the_clients_answer() {
         assert_eq!(answer.headers.get("retry-after").map(|value| value.to_str().expect("text")), retry_after);
         let body: String = String::from_utf8(answer.body.to_vec()).expect("text");
         assert!(body.starts_with(&format!("{{\"code\":{code},\"message\":\"{expected}\"")), "{body}");
+        assert_eq!(body.contains("google.rpc.RetryInfo"), retry_after.is_some(), "{body}");
+        let answer = post(&doors, "/v1/traces", &[PROTOBUF], spans::request(1)).await;
+        let body = RpcStatus::decode(answer.body).expect("a status");
+        assert_eq!((body.code, body.message.as_str()), (code, expected.message()));
+        assert_eq!(body, grpc::rpc_status(&expected));
     }
+}
+
+/// An error comes in the encoding of the request, and what is no OTLP request at all is told in plain text.
+#[tokio::test]
+async fn errors_have_the_content_type_that_clients_read() {
+    let doors = open(BOTH);
+    let bad = b"\x0a\x05\x01";
+    for (path, content_type, status, answered) in [
+        ("/v1/traces", "application/x-protobuf", 400, "application/x-protobuf"),
+        ("/v1/traces", "application/x-protobuf; charset=utf-8", 400, "application/x-protobuf"),
+        ("/v1/traces", "application/json", 400, "application/json"),
+        ("/v1/traces", "Application/JSON", 400, "application/json"),
+        ("/v1/traces", "text/xml", 415, "text/plain; charset=utf-8"),
+        ("/v1/nothing", "application/json", 404, "text/plain; charset=utf-8"),
+    ] {
+        let answer = post(&doors, path, &[("content-type", content_type)], &bad[..]).await;
+        assert_eq!(answer.status.as_u16(), status, "{path} {content_type}");
+        assert_eq!(answer.headers["content-type"], answered, "{path} {content_type}");
+    }
+    let answer = export(&doors, bad).await;
+    assert_eq!(answer.headers["content-type"], "application/grpc");
 }
 
 /// The commonest mistake, OTLP/HTTP on the gRPC port, is answered with where to go.
@@ -395,29 +428,15 @@ async fn deadline_and_metadata_travel_with_the_batch() {
     assert_eq!(by_grpc.values("x-tenant").collect::<Vec<_>>(), ["a"]);
     assert!(by_grpc.deadline.is_some() && by_grpc.peer.is_some());
     assert!(by_http.metadata.is_empty() && by_http.peer.is_some());
-}
-
-/// Pages of allowed origins may send, others get no permission; a preflight is answered without a body.
-#[tokio::test]
-async fn cors_is_for_allowed_origins() {
     let doors = open(
-        "{protocols: {grpc: {endpoint: 127.0.0.1:0}, http: {endpoint: 127.0.0.1:0, cors: {allowed_origins: [\"https://*.example\"], allowed_headers: [x-key], max_age: 60}}}}",
+        "{protocols: {grpc: {endpoint: 127.0.0.1:0}, http: {endpoint: 127.0.0.1:0, include_metadata: true}}}",
     );
-    for (origin, is_allowed) in [("https://ui.example", true), ("https://evil.test", false)] {
-        let preflight = Request::builder()
-            .method(Method::OPTIONS)
-            .uri(format!("http://{}/v1/traces", doors.http))
-            .header("origin", origin)
-            .header("access-control-request-method", "POST")
-            .header("access-control-request-headers", "content-type, X-Key")
-            .body(Full::default());
-        let answer = send(false, preflight.expect("a request")).await;
-        assert_eq!(answer.status, StatusCode::NO_CONTENT);
-        assert_eq!(answer.headers.contains_key("access-control-allow-origin"), is_allowed, "{origin}");
-        assert_eq!(answer.headers.contains_key("access-control-allow-methods"), is_allowed, "{origin}");
-        let answer = post(&doors, "/v1/traces", &[PROTOBUF, ("origin", origin)], spans::request(1)).await;
-        assert_eq!(answer.headers.contains_key("access-control-allow-credentials"), is_allowed, "{origin}");
-    }
+    post(&doors, "/v1/traces", &[PROTOBUF, ("X-Tenant", "a"), ("x-tenant", "b")], spans::request(1)).await;
+    export(&doors, &spans::request(1)).await;
+    let taken = doors.sink.taken();
+    let (by_http, by_grpc) = (taken[0].context().expect("known"), taken[1].context().expect("known"));
+    assert_eq!(by_http.values("x-tenant").collect::<Vec<_>>(), ["a", "b"]);
+    assert!(by_http.deadline.is_none() && by_grpc.metadata.is_empty());
 }
 
 /// Draining answers what is in flight and takes nothing new.

@@ -171,6 +171,13 @@ fn too_large() -> Vec<Case> {
         cases.push(post("a bomb", &[PROTOBUF, &header], bomb.clone(), 413));
         cases.push(post("a bomb of JSON", &[JSON, &header], bomb, 413));
     }
+    // Far more than the agent may use: the same again and again is a stream as good as another.
+    let zeros = vec![0; 8 << 20];
+    for encoding in [Encoding::Gzip, Encoding::Zstd] {
+        let gibibyte = encoding.compress(&zeros, None).unwrap().repeat(128);
+        let header = format!("content-encoding: {}", encoding.name());
+        cases.push(post("a bomb of a gibibyte", &[PROTOBUF, &header], gibibyte, 413));
+    }
     cases
 }
 

@@ -8,8 +8,8 @@ use crate::support::auth::Auth;
 use crate::support::compression::CompressionParams;
 use crate::support::http::{Cookies, HttpClientKeys, check_keys, check_url};
 
-/// Headers that belong to the protocol, in lower case: users cannot set them.
-pub(super) const RESERVED_HEADERS: [&str; 4] =
+/// Headers that this exporter writes itself, in lower case.
+pub(crate) const PROTOCOL_HEADERS: [&str; 4] =
     ["content-encoding", "content-type", "user-agent", "x-prometheus-remote-write-version"];
 
 /// The keys of the HTTP client (`confighttp` of the Collector).
@@ -125,13 +125,6 @@ impl ClientKeys {
         if !matches!(self.compression.as_str(), "" | "snappy") {
             check.error("compression", "compression type must be snappy");
         }
-        check_keys(&self.shared(), check);
-        for (name, _) in self.headers.iter() {
-            if RESERVED_HEADERS.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
-                let text =
-                    format!("the header {name} belongs to the protocol; the value written here is ignored");
-                check.warning(&format!("headers::{name}"), text);
-            }
-        }
+        check_keys(&self.shared(), &PROTOCOL_HEADERS, check);
     }
 }

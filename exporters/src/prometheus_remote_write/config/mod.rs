@@ -20,6 +20,7 @@ use crate::support::auth::Auth;
 use crate::support::compression::CompressionParams;
 use crate::support::http::Cookies;
 pub use client_keys::ClientKeys;
+pub(super) use client_keys::PROTOCOL_HEADERS;
 
 /// Larger requests than this are refused by Prometheus' own receiver.
 const DEFAULT_BATCH_BYTES: i64 = 3_000_000;
@@ -306,9 +307,9 @@ impl Config {
         }
     }
 
-    /// Where the endpoint is written.
-    pub(super) fn endpoint_key(&self) -> &'static str {
-        if self.http.is_some() { "http::endpoint" } else { "endpoint" }
+    /// Where a key of the HTTP client is written.
+    pub(super) fn client_key(&self, key: &str) -> String {
+        if self.http.is_some() { format!("http::{key}") } else { key.to_owned() }
     }
 
     /// How large requests may be.

@@ -1,7 +1,7 @@
 use std::time::Duration as StdDuration;
 
 use spindle_pipeline::component::ExporterFactory;
-use spindle_pipeline::testing::{config, config_with_problems};
+use spindle_pipeline::testing::{config, config_with_problems, context};
 
 use super::*;
 use crate::prometheus_remote_write::PrometheusRemoteWrite;
@@ -72,6 +72,9 @@ fn the_block_http_wins() {
     let both = self_config("{timeout: 9s, http: {endpoint: 'http://h', timeout: 2s}}");
     assert_eq!(both.client().timeout, Duration::from_secs(2));
     assert_eq!(self::problems("http: {}"), ["http::endpoint: requires a non-empty \"endpoint\""]);
+    let broken = self_config("http: {endpoint: 'https://h', tls: {ca_pem: no}}");
+    let error = PrometheusRemoteWrite::build(broken, &context("prometheus_remote_write")).err();
+    assert_eq!(error.expect("fails").key, "http::tls::ca_file", "named where it is written");
 }
 
 /// The keys that choose names.

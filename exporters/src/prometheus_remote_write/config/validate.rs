@@ -3,7 +3,7 @@
 use spindle_config::{Check, Diagnostic, quoted_list};
 use spindle_pipeline::component::ComponentConfig;
 
-use super::client_keys::RESERVED_HEADERS;
+use super::client_keys::PROTOCOL_HEADERS;
 use super::{Config, RemoteWriteQueue, VERSION_1, VERSION_2, WITH_SUFFIXES, WITHOUT_SUFFIXES};
 use crate::prometheus_remote_write::naming::push_label_name;
 
@@ -136,7 +136,7 @@ impl Config {
         for (index, key) in self.include_metadata_keys.iter().enumerate() {
             let path = format!("include_metadata_keys::{index}");
             let lower = key.to_ascii_lowercase();
-            if RESERVED_HEADERS.contains(&lower.as_str()) {
+            if PROTOCOL_HEADERS.contains(&lower.as_str()) {
                 check.error(
                     &path,
                     format!(

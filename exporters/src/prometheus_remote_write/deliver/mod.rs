@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use spindle_config::ComponentId;
 use spindle_pipeline::error::{Code, ExportError};
@@ -31,10 +32,9 @@ use tracing::{error, info};
 use super::drops::Drops;
 use super::request::{Cursor, Limits, Metadata, WriteRequest, write_metadata};
 use super::table::{KEPT_BYTES, Table};
+use crate::support::answer::refusal;
 use crate::support::http::{HttpClient, retry_after};
 
-/// What is kept of an answer's text.
-const MOST_TEXT: usize = 1024;
 /// How often a request was sent before, as Prometheus says it.
 const RETRY_ATTEMPT: &str = "retry-attempt";
 
@@ -286,7 +286,8 @@ fn read(response: &Response<Bytes>) -> Answer {
     if status.is_success() {
         return Answer::Taken;
     }
-    let text = text(response.body());
+    let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let text = refusal(content_type.unwrap_or_default(), response.body());
     if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
         let message = if text.is_empty() {
             format!("HTTP status {status}")
@@ -296,10 +297,4 @@ fn read(response: &Response<Bytes>) -> Answer {
         return Answer::NotNow(ExportError::new(Code::Unavailable, message), retry_after(response.headers()));
     }
     Answer::Refused(status, text)
-}
-
-/// What the server says, as it says it, without the line's end.
-fn text(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(MOST_TEXT)]);
-    text.trim().to_owned()
 }

@@ -5,7 +5,7 @@ use spindle_pipeline::otlp::wire::{
     Value as WireValue, put_bytes, put_double, put_header, put_varint, put_varint_field, varint_length,
 };
 
-use super::{Metric, NO_RECORDED_VALUE, STALE, Walk};
+use super::{MOST_PARTS, Metric, NO_RECORDED_VALUE, STALE, Walk};
 use crate::prometheus_remote_write::drops::Reason;
 use crate::prometheus_remote_write::table::{Context, Value};
 use crate::prometheus_remote_write::totals::{Buckets, Exponential, Observations};
@@ -108,6 +108,10 @@ impl<'a> Walk<'a, '_> {
         if histogram.scale < *SCHEMAS.start() {
             return Err(Reason::UnsupportedScale);
         }
+        // A bucket is a byte on the wire and eight in memory.
+        if histogram.positive.counts.len().max(histogram.negative.counts.len()) > MOST_PARTS {
+            return Err(Reason::InvalidHistogram);
+        }
         if histogram.scale > *SCHEMAS.end() {
             histogram.reduce_scale(*SCHEMAS.end());
         }
@@ -124,7 +128,11 @@ fn read_buckets(message: &[u8], buckets: &mut Buckets) {
     for field in spindle_pipeline::otlp::wire::Fields::of(message) {
         match field.number {
             1 => buckets.offset = i64::from(zigzag_decoded(field.value)),
-            2 => buckets.counts.extend(field.value.varints()),
+            2 => {
+                // One more than there may be shows that there are too many.
+                let room = (MOST_PARTS + 1).saturating_sub(buckets.counts.len());
+                buckets.counts.extend(field.value.varints().take(room));
+            }
             _ => {}
         }
     }

@@ -36,7 +36,8 @@ impl<'a> ResourceContext<'a> {
                 "service.instance.id" => service.instance = to_text(value).into_owned(),
                 _ => others += 1,
             }
-            // The run's label stands back behind a point's attribute, other than promoted ones.
+            // The run's label stands back behind a point's attribute unless the run overrides, other than
+            // promoted ones.
             if run.is_some_and(|run| run.label == key) {
                 run_id = Some(to_text(value).into_owned());
             } else if settings.promote.contains(key) {
@@ -49,7 +50,11 @@ impl<'a> ResourceContext<'a> {
         if let Some(run) = run {
             let mut label = String::new();
             if push_label_name(&mut label, &run.label) {
-                builder.yielding(&label, run_id.as_deref().unwrap_or(&run.id));
+                match &run_id {
+                    _ if run.is_overriding => builder.winning(&label, &run.id),
+                    Some(id) => builder.yielding(&label, id),
+                    None => builder.yielding(&label, &run.id),
+                }
             }
             others += 1;
         }

@@ -266,7 +266,7 @@ fn exponential_histograms_become_native() {
     }
 }
 
-/// Prometheus refuses a whole request for one such histogram.
+/// Prometheus refuses a whole request for one such histogram, and millions of buckets are nobody's.
 #[test]
 fn exponential_histograms_that_prometheus_refuses_are_dropped() {
     let of_count = |count| ExponentialHistogramDataPoint { count, ..exponential_point(0, 0, &[1, 2]) };
@@ -276,6 +276,7 @@ fn exponential_histograms_that_prometheus_refuses_are_dropped() {
         (of_count(4), "invalid_histogram"),
         (exponential_point(0, i32::MAX, &[1]), "invalid_histogram"),
         (exponential_point(0, 0, &[u64::MAX, 5]), "invalid_histogram"),
+        (exponential_point(20, 0, &vec![0; MOST_PARTS + 1]), "invalid_histogram"),
     ] {
         let mut translator = Translator::new(plain(), Runs::default());
         assert!(translated(&mut translator, &exponential(2, vec![point])).is_empty());
@@ -539,6 +540,27 @@ fn the_run_is_a_label_of_every_series() {
         assert!(lines.iter().any(|line| line.starts_with("target_info{")));
         let label = format!("container_run={id:?}");
         assert!(lines.iter().all(|line| line.contains(&label)), "{lines:?}");
+    }
+}
+
+/// A run that overrides is the label whatever a client says, on its resource or on a point.
+#[test]
+fn an_overriding_run_replaces_what_clients_say() {
+    let own = vec![text("container_run", "r-client")];
+    for (is_overriding, resource, id) in [
+        (true, own.clone(), "r-1"),
+        (true, vec![], "r-1"),
+        (false, own.clone(), "r-point"),
+        (false, vec![], "r-point"),
+    ] {
+        let run = Run { label: "container_run".to_owned(), id: "r-1".to_owned(), is_overriding };
+        let mut translator = Translator::new(plain(), Runs::of_this_process(Some(Arc::new(run))));
+        let metrics = vec![gauge("g", vec![point(5, 1.0, vec![text("container_run", "r-point")])])];
+        let lines = translated(&mut translator, &request([service(), resource].concat(), metrics));
+        let gauge = lines.iter().find(|line| line.starts_with("g{")).expect("the gauge");
+        assert!(gauge.contains(&format!("container_run={id:?}")), "{gauge}");
+        let info = lines.iter().find(|line| line.starts_with("target_info{")).expect("the target");
+        assert!(!is_overriding || info.contains("container_run=\"r-1\""), "{info}");
     }
 }
 

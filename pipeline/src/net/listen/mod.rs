@@ -106,15 +106,21 @@ fn bind_unix(path: &Path, key: &str) -> Result<Bound, BuildError> {
     Ok(Bound::Unix(listener, SocketFile(path.to_owned())))
 }
 
-/// A socket file that nobody listens on is left over from a process that was killed.
+/// A socket file that nobody listens on is left over from a process that was killed. Any other file, and
+/// a socket of which that is not certain, stays.
 fn remove_stale(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::FileTypeExt;
     let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(()) };
-    let is_socket = metadata.file_type().is_socket();
-    match std::os::unix::net::UnixStream::connect(path) {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
-        Err(_) if is_socket => std::fs::remove_file(path),
-        Err(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket")),
+    if !metadata.file_type().is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+    }
+    let socket = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None)?;
+    // A listener whose queue is full would let us wait until it accepts.
+    socket.set_nonblocking(true)?;
+    match socket.connect(&socket2::SockAddr::unix(path)?) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => std::fs::remove_file(path),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
     }
 }
 

@@ -45,3 +45,27 @@ fn a_stale_socket_file_is_replaced_and_a_live_one_is_not() {
     assert!(error.message.contains("no socket"), "{error}");
     std::fs::remove_dir_all(&directory).expect("cleans up");
 }
+
+/// A listener that is too busy to accept lives all the same: its file stays, and nobody waits for it.
+#[test]
+fn a_busy_socket_is_not_taken_for_a_stale_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("otlp.sock");
+    let listener =
+        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).expect("a socket");
+    listener.bind(&socket2::SockAddr::unix(&path).expect("short")).expect("binds");
+    listener.listen(0).expect("listens");
+    let _queued = std::os::unix::net::UnixStream::connect(&path).expect("fills the queue");
+    let error = bind(&ListenAddress::Unix(path.clone()), "endpoint").expect_err("somebody listens");
+    assert!(error.message.contains("another process listens there"), "{error}");
+    assert!(path.exists());
+}
+
+/// A path that cannot be is an error with its reason.
+#[test]
+fn a_socket_in_no_folder_says_so() {
+    let path = "/nowhere/otlp.sock";
+    let error = bind(&ListenAddress::Unix(path.into()), "protocols::grpc::endpoint").expect_err("no folder");
+    assert_eq!(error.key, "protocols::grpc::endpoint");
+    assert!(error.message.starts_with("listen unix /nowhere/otlp.sock: No such file"), "{error}");
+}

@@ -1,19 +1,21 @@
 //! Serving HTTP/1 and HTTP/2 on one socket until told to drain.
 //!
-//! Connections are served each in a task of its own. On drain no connection is accepted any more, those
-//! that are open finish the requests they have and are told to go away; the call returns when the last
-//! one has. A failing accept (out of descriptors) is waited out, never the end. A panic
-//! of the service ends the request it was about (over HTTP/1 with its connection), logged and counted.
+//! * Connections are served each in a task of its own. A failing accept (out of descriptors) is waited
+//!   out, never the end.
+//! * On drain no connection is accepted any more; those that are open finish the requests they have and
+//!   are told to go away. Only requests are waited for: a peer that has none and does not go is cut off
+//!   within two seconds, whatever it has begun (a handshake, a head) or fails to answer.
+//! * A panic of the service ends the request it was about (over HTTP/1 with its connection), logged and
+//!   counted.
+//! * The call returns when the last connection has ended. Dropping it ends them all at once.
 
+mod activity;
 #[cfg(test)]
 mod tests;
 
 use std::net::SocketAddr;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -25,10 +27,12 @@ use hyper_util::server::conn::auto;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
+
+use activity::{Activity, Watched, WatchedIo, sleep_or_never};
 
 use super::listen::{Bound, SocketFile};
 use crate::panics::Panics;
@@ -44,7 +48,9 @@ pub struct Peer(pub SocketAddr);
 pub struct ServeOptions {
     /// Requests at once on one HTTP/2 connection; none is hyper's default of 200.
     pub max_concurrent_streams: Option<u32>,
-    /// How long a client may take for its request line and headers; none is no limit.
+    /// How long a client may take for its first bytes, and from the first to the last of a request's line
+    /// and headers (HTTP/1) or of the preface (HTTP/2). Cut off after that and within twice that; none is
+    /// no limit. The time between requests does not count.
     pub read_header_timeout: Option<Duration>,
     /// HTTP/1 connections serve more than one request.
     pub keep_alive: bool,
@@ -83,11 +89,14 @@ impl Default for ServeOptions {
 pub const STREAM_WINDOW: u32 = 1 << 20;
 /// The same for all streams of a connection.
 pub const CONNECTION_WINDOW: u32 = 4 << 20;
-/// The largest frame a peer may send.
-pub const FRAME_SIZE: u32 = 1 << 20;
+/// The largest frame a peer may send: room for one is made when its head has come, so many peers that send
+/// only heads cost this much each.
+pub const FRAME_SIZE: u32 = 128 << 10;
 
 /// How long a TLS handshake may take.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection without requests may take to end once it was told to.
+const GOODBYE: Duration = Duration::from_secs(1);
 /// The wait behind an accept that failed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -113,25 +122,26 @@ where
         options,
         service,
         drain: drain.clone(),
-        connections: TaskTracker::new(),
     };
     let listener = Listener::new(bound)?;
+    let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok(Accepted::Tcp(stream, peer)) => server.spawn(stream, Some(peer)),
-                Ok(Accepted::Unix(stream)) => server.spawn(stream, None),
+                Ok(Accepted::Tcp(stream, peer)) => connections.spawn(server.clone().open(stream, Some(peer))),
+                Ok(Accepted::Unix(stream)) => connections.spawn(server.clone().open(stream, None)),
                 Err(error) => {
                     warn!(error = %error, "cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
             },
+            Some(_ended) = connections.join_next() => continue,
             () = drain.cancelled() => break,
-        }
+        };
     }
     drop(listener);
-    server.connections.close();
-    server.connections.wait().await;
+    while connections.join_next().await.is_some() {}
     Ok(())
 }
 
@@ -141,7 +151,9 @@ fn builder(options: &ServeOptions) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .keep_alive(options.keep_alive)
-        .header_read_timeout(options.read_header_timeout);
+        // hyper counts the time between two requests as well, which would close connections under
+        // clients that send once a minute.
+        .header_read_timeout(None);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -195,7 +207,6 @@ struct Server<S> {
     options: ServeOptions,
     service: S,
     drain: CancellationToken,
-    connections: TaskTracker,
 }
 
 impl<S, B> Server<S>
@@ -207,19 +218,20 @@ where
     B::Data: Send,
     B::Error: Into<BoxError>,
 {
-    fn spawn<I>(&self, stream: I, peer: Option<SocketAddr>)
+    async fn open<I>(self, stream: I, peer: Option<SocketAddr>)
     where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let server = self.clone();
-        self.connections.spawn(async move {
-            let Some(acceptor) = &server.tls else { return server.connection(stream, peer).await };
-            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => server.connection(stream, peer).await,
+        let Some(acceptor) = &self.tls else { return self.connection(stream, peer).await };
+        let handshake = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream));
+        tokio::select! {
+            handshake = handshake => match handshake {
+                Ok(Ok(stream)) => self.connection(stream, peer).await,
                 Ok(Err(error)) => warn!(peer = ?peer, error = %error, "TLS handshake failed"),
                 Err(_elapsed) => warn!(peer = ?peer, "TLS handshake took too long"),
-            }
-        });
+            },
+            () = self.drain.cancelled() => {}
+        }
     }
 
     async fn connection<I>(&self, stream: I, peer: Option<SocketAddr>)
@@ -227,33 +239,20 @@ where
         I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let activity = Activity::default();
-        let service = Watched {
-            service: self.service.clone(),
-            peer,
-            activity: activity.clone(),
-            panics: self.options.panics.clone(),
-        };
-        let mut connection = pin!(self.builder.serve_connection(TokioIo::new(stream), service));
-        let age = sleep_or_never(self.options.max_age);
-        let idle = activity.idle_for(self.options.max_idle);
+        let service = Watched::new(self.service.clone(), peer, activity.clone(), self.options.panics.clone());
+        let stream = TokioIo::new(WatchedIo::new(stream, activity.clone()));
+        let mut connection = pin!(self.builder.serve_connection(stream, service));
         let outcome = tokio::select! {
             outcome = connection.as_mut() => outcome,
-            () = self.drain.cancelled() => {
-                connection.as_mut().graceful_shutdown();
-                connection.await
+            () = activity.head_is_late(self.options.read_header_timeout) => {
+                return debug!(peer = ?peer, "reading the head of a request took too long");
             }
-            () = idle => {
+            grace = self.time_to_close(&activity) => {
                 connection.as_mut().graceful_shutdown();
-                connection.await
-            }
-            () = age => {
-                connection.as_mut().graceful_shutdown();
-                match self.options.max_age_grace {
-                    Some(grace) => match tokio::time::timeout(grace, connection).await {
-                        Ok(outcome) => outcome,
-                        Err(_elapsed) => return,
-                    },
-                    None => connection.await,
+                tokio::select! {
+                    outcome = connection => outcome,
+                    () = sleep_or_never(grace) => return,
+                    () = activity.idle_for(Some(GOODBYE)) => return,
                 }
             }
         };
@@ -261,98 +260,13 @@ where
             debug!(peer = ?peer, error = %error, "connection ended");
         }
     }
-}
 
-async fn sleep_or_never(time: Option<Duration>) {
-    match time {
-        Some(time) => tokio::time::sleep(time).await,
-        None => std::future::pending().await,
-    }
-}
-
-/// Requests that a connection has had, and has.
-#[derive(Clone, Default)]
-struct Activity {
-    started: Arc<AtomicU64>,
-    open: Arc<AtomicU64>,
-}
-
-impl Activity {
-    /// Returns when no request has come or been open for a whole `limit`.
-    async fn idle_for(&self, limit: Option<Duration>) {
-        loop {
-            let before = self.started.load(Ordering::Relaxed);
-            sleep_or_never(limit).await;
-            let is_idle =
-                self.open.load(Ordering::Relaxed) == 0 && self.started.load(Ordering::Relaxed) == before;
-            if is_idle {
-                return;
-            }
-        }
-    }
-}
-
-/// A request that is open until this is dropped.
-struct OpenRequest(Arc<AtomicU64>);
-
-impl Drop for OpenRequest {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Puts the client's address into every request, notes that there was one, and catches its panic.
-#[derive(Clone)]
-struct Watched<S> {
-    service: S,
-    peer: Option<SocketAddr>,
-    activity: Activity,
-    panics: Panics,
-}
-
-impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Watched<S>
-where
-    S::Future: Send + 'static,
-    S::Error: Into<BoxError>,
-{
-    type Response = S::Response;
-    type Error = BoxError;
-    type Future = WatchedFuture<S::Future>;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(Peer(peer));
-        }
-        self.activity.started.fetch_add(1, Ordering::Relaxed);
-        self.activity.open.fetch_add(1, Ordering::Relaxed);
-        let open = OpenRequest(Arc::clone(&self.activity.open));
-        WatchedFuture { future: self.service.call(request), panics: self.panics.clone(), _open: open }
-    }
-}
-
-pin_project_lite::pin_project! {
-    /// A request being answered.
-    struct WatchedFuture<F> {
-        #[pin]
-        future: F,
-        panics: Panics,
-        _open: OpenRequest,
-    }
-}
-
-impl<F, R, E> Future for WatchedFuture<F>
-where
-    F: Future<Output = Result<R, E>>,
-    E: Into<BoxError>,
-{
-    type Output = Result<R, BoxError>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        // The future is not polled again: an error is its end.
-        match catch_unwind(AssertUnwindSafe(|| this.future.poll(context))) {
-            Ok(polled) => polled.map_err(Into::into),
-            Err(panic) => Poll::Ready(Err(this.panics.caught(&*panic).to_owned().into())),
+    /// Returns when a connection is to be closed, with what its requests may take then.
+    async fn time_to_close(&self, activity: &Activity) -> Option<Duration> {
+        tokio::select! {
+            () = self.drain.cancelled() => None,
+            () = activity.idle_for(self.options.max_idle) => None,
+            () = sleep_or_never(self.options.max_age) => self.options.max_age_grace,
         }
     }
 }

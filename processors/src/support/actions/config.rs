@@ -2,9 +2,9 @@
 
 use serde::Deserialize;
 use spindle_config::Check;
+use spindle_pipeline::pattern;
 
 use super::{Action, Context, Fill, Operation, Source, Target};
-use crate::support::pattern;
 use crate::support::problem::Problem;
 use crate::support::value::ConfigValue;
 

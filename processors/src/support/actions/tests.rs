@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use spindle_pipeline::component::Transform;
 use spindle_pipeline::otlp::attributes::{AnyValue, to_text};
 use spindle_pipeline::otlp::walk;
+use spindle_pipeline::pattern;
 use spindle_pipeline::testing::arbitrary::{self, Options};
 use spindle_pipeline::testing::config_with_problems;
 use spindle_pipeline::{Batch, Decoded, Signal};
@@ -17,7 +18,6 @@ use crate::attributes::AttributesProcessor;
 use crate::resource::ResourceProcessor;
 use crate::support::goldens::{build_from, client};
 use crate::support::number::parse_float;
-use crate::support::pattern;
 use crate::support::value::ConfigValue;
 
 /// Keys that random requests have, often twice in one list, and one that they have not.

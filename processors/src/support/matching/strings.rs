@@ -1,8 +1,8 @@
 //! Lists of strings of which one must match.
 
 use regex::Regex;
+use spindle_pipeline::pattern;
 
-use crate::support::pattern;
 use crate::support::problem::Problem;
 
 /// How strings are compared.

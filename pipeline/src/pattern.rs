@@ -1,4 +1,5 @@
-//! Regular expressions as users of the Collector write them, which is Go's syntax.
+//! Regular expressions as users of the Collector write them, which is Go's syntax: for every key that
+//! takes one.
 //!
 //! The `regex` crate reads nearly the same language and has the same guarantee, time linear in the text.
 //! [`compile`] rewrites what differs: `\d`, `\w`, `\s` and `\b` are ASCII in Go; `\Q...\E` quotes; `[`,
