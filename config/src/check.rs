@@ -50,6 +50,17 @@ impl<'a> Check<'a> {
         }
     }
 
+    /// Reports what is twice in the list at `key`, in whatever case, with the Collector's text.
+    pub fn distinct(&mut self, key: &str, entries: &[String]) {
+        let name = key.rsplit("::").next().unwrap_or(key);
+        for (index, entry) in entries.iter().enumerate() {
+            if entries[..index].iter().any(|before| before.eq_ignore_ascii_case(entry)) {
+                let entry = entry.to_ascii_lowercase();
+                self.error(key, format!("duplicate entry in {name}: \"{entry}\" (case-insensitive)"));
+            }
+        }
+    }
+
     /// The check of a part of this part.
     pub fn below<'b>(&'b mut self, key: &str) -> Check<'b> {
         let (origin, node) = self.locate(key);

@@ -235,17 +235,7 @@ impl QueueConfig {
                 ),
             );
         }
-        let mut seen: Vec<String> = Vec::new();
-        for key in &batch.partition.metadata_keys {
-            let key = key.to_ascii_lowercase();
-            if seen.contains(&key) {
-                check.error(
-                    "partition::metadata_keys",
-                    format!("duplicate entry in metadata_keys: \"{key}\" (case-insensitive)"),
-                );
-            }
-            seen.push(key);
-        }
+        check.distinct("partition::metadata_keys", &batch.partition.metadata_keys);
     }
 }
 

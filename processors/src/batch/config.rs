@@ -43,16 +43,6 @@ impl ComponentConfig for Config {
                 "send_batch_max_size must be greater or equal to send_batch_size",
             );
         }
-        let mut seen: Vec<String> = Vec::new();
-        for key in &self.metadata_keys {
-            let key = key.to_ascii_lowercase();
-            if seen.contains(&key) {
-                check.error(
-                    "metadata_keys",
-                    format!("duplicate entry in metadata_keys: \"{key}\" (case-insensitive)"),
-                );
-            }
-            seen.push(key);
-        }
+        check.distinct("metadata_keys", &self.metadata_keys);
     }
 }

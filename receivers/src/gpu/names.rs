@@ -107,18 +107,6 @@ impl Identifier {
     }
 }
 
-const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> MetricInfo {
-    MetricInfo { name, description, unit, kind: MetricKind::Gauge }
-}
-
-const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> MetricInfo {
-    MetricInfo { name, description, unit, kind: MetricKind::Counter }
-}
-
-const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> MetricInfo {
-    MetricInfo { name, description, unit, kind: MetricKind::UpDownCounter }
-}
-
 const fn on(info: MetricInfo, points: &'static [Point]) -> Metric {
     Metric { info, is_default: true, points }
 }
@@ -159,7 +147,7 @@ pub static OPENTELEMETRY: Profile = Profile {
     ],
     metrics: &[
         on(
-            gauge("hw.gpu.utilization", "1", "Fraction of time the GPU is busy"),
+            MetricInfo::gauge("hw.gpu.utilization", "1", "Fraction of time the GPU is busy"),
             &[
                 with(Value::Per(Field::UtilizationGeneral, PERCENT), &[("hw.gpu.task", "general")]),
                 with(Value::Per(Field::UtilizationEncoder, PERCENT), &[("hw.gpu.task", "encoder")]),
@@ -167,11 +155,11 @@ pub static OPENTELEMETRY: Profile = Profile {
             ],
         ),
         on(
-            up_down("hw.gpu.memory.limit", "By", "Size of the GPU's memory"),
+            MetricInfo::up_down("hw.gpu.memory.limit", "By", "Size of the GPU's memory"),
             &[point(Value::Plain(Field::MemoryTotal))],
         ),
         on(
-            up_down(
+            MetricInfo::up_down(
                 "hw.gpu.memory.usage",
                 "By",
                 "GPU memory that is allocated, without what the driver reserves",
@@ -179,23 +167,30 @@ pub static OPENTELEMETRY: Profile = Profile {
             &[point(Value::Plain(Field::MemoryUsed))],
         ),
         on(
-            gauge("hw.gpu.memory.utilization", "1", "Fraction of the GPU's memory that is allocated"),
+            MetricInfo::gauge(
+                "hw.gpu.memory.utilization",
+                "1",
+                "Fraction of the GPU's memory that is allocated",
+            ),
             &[point(Value::Ratio(Field::MemoryUsed, Field::MemoryTotal))],
         ),
-        on(gauge("hw.power", "W", "Power that the board draws"), &[point(Value::Per(Field::Power, MILLI))]),
         on(
-            counter("hw.energy", "J", "Energy that the board used since the driver was loaded"),
+            MetricInfo::gauge("hw.power", "W", "Power that the board draws"),
+            &[point(Value::Per(Field::Power, MILLI))],
+        ),
+        on(
+            MetricInfo::counter("hw.energy", "J", "Energy that the board used since the driver was loaded"),
             &[point(Value::Per(Field::Energy, MILLI))],
         ),
         on(
-            gauge("hw.temperature", "Cel", "Temperature of the chip and of the GPU's memory"),
+            MetricInfo::gauge("hw.temperature", "Cel", "Temperature of the chip and of the GPU's memory"),
             &[
                 sensor(Value::Plain(Field::TemperatureGpu), "gpu", &[("hw.sensor_location", "gpu")]),
                 sensor(Value::Plain(Field::TemperatureMemory), "memory", &[("hw.sensor_location", "memory")]),
             ],
         ),
         on(
-            gauge("gpu.clock.frequency", "Hz", "Frequency at which a part of the GPU runs"),
+            MetricInfo::gauge("gpu.clock.frequency", "Hz", "Frequency at which a part of the GPU runs"),
             &[
                 with(
                     Value::Times(Field::ClockGraphics, HERTZ_PER_MEGAHERTZ),
@@ -210,7 +205,7 @@ pub static OPENTELEMETRY: Profile = Profile {
             ],
         ),
         on(
-            counter(
+            MetricInfo::counter(
                 "gpu.pcie.replays",
                 "{replay}",
                 "Packets that were sent again over PCIe since the driver was loaded",
@@ -218,22 +213,34 @@ pub static OPENTELEMETRY: Profile = Profile {
             &[point(Value::Plain(Field::PcieReplays))],
         ),
         on(
-            gauge("gpu.pcie.link.generation", "{generation}", "Generation at which the PCIe link runs"),
+            MetricInfo::gauge(
+                "gpu.pcie.link.generation",
+                "{generation}",
+                "Generation at which the PCIe link runs",
+            ),
             &[point(Value::Plain(Field::PcieLinkGeneration))],
         ),
         on(
-            gauge("gpu.pcie.link.width", "{lane}", "Lanes over which the PCIe link runs"),
+            MetricInfo::gauge("gpu.pcie.link.width", "{lane}", "Lanes over which the PCIe link runs"),
             &[point(Value::Plain(Field::PcieLinkWidth))],
         ),
         on(
-            counter("hw.errors", "{error}", "Memory errors that ECC found since the driver was loaded"),
+            MetricInfo::counter(
+                "hw.errors",
+                "{error}",
+                "Memory errors that ECC found since the driver was loaded",
+            ),
             &[
                 with(Value::Plain(Field::EccCorrected), &[("error.type", "corrected")]),
                 with(Value::Plain(Field::EccUncorrected), &[("error.type", "uncorrected")]),
             ],
         ),
         on(
-            up_down("hw.status", "1", "1 in the series of the state that the GPU is in, 0 in the others"),
+            MetricInfo::up_down(
+                "hw.status",
+                "1",
+                "1 in the series of the state that the GPU is in, 0 in the others",
+            ),
             &[
                 with(Value::Is(Health::Ok), &[("hw.state", "ok")]),
                 with(Value::Is(Health::Failed), &[("hw.state", "failed")]),

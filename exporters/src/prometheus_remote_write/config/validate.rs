@@ -132,7 +132,7 @@ impl Config {
     }
 
     fn validate_metadata_keys(&self, check: &mut Check<'_>) {
-        let mut seen: Vec<String> = Vec::new();
+        check.distinct("include_metadata_keys", &self.include_metadata_keys);
         for (index, key) in self.include_metadata_keys.iter().enumerate() {
             let path = format!("include_metadata_keys::{index}");
             let lower = key.to_ascii_lowercase();
@@ -145,13 +145,7 @@ impl Config {
                 );
             } else if http::HeaderName::try_from(lower.as_str()).is_err() {
                 check.error(&path, format!("\"{key}\" cannot be a header's name"));
-            } else if seen.contains(&lower) {
-                check.error(
-                    &path,
-                    format!("duplicate entry in include_metadata_keys: \"{lower}\" (case-insensitive)"),
-                );
             }
-            seen.push(lower);
         }
     }
 

@@ -26,6 +26,23 @@ pub struct MetricInfo {
     pub kind: MetricKind,
 }
 
+impl MetricInfo {
+    /// A metric each of whose values stands alone.
+    pub const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self { name, description, unit, kind: MetricKind::Gauge }
+    }
+
+    /// A metric that only grows.
+    pub const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self { name, description, unit, kind: MetricKind::Counter }
+    }
+
+    /// A metric that is a sum and goes both ways.
+    pub const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> Self {
+        Self { name, description, unit, kind: MetricKind::UpDownCounter }
+    }
+}
+
 /// How the values of a metric relate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricKind {

@@ -1,6 +1,8 @@
 //! CPU times, counts and clocks.
 
-use super::{Attribute, Row, attribute, counter, gauge, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Attribute, Row, attribute};
 use crate::host_metrics::names::Points;
 use crate::host_metrics::reading::{CPU_STATES, CpuTimes, HostReading};
 use crate::host_metrics::source::Need;
@@ -13,7 +15,7 @@ const BY_CPU_AND_STATE: &[Attribute] = &[CPU, attribute("state")];
 
 pub(super) static ROWS: [Row; 5] = [
     Row {
-        metric: gauge("system.cpu.frequency", "Hz", "How fast the CPU's clock runs"),
+        metric: MetricInfo::gauge("system.cpu.frequency", "Hz", "How fast the CPU's clock runs"),
         is_default: false,
         attributes: &[attribute("cpu")],
         need: Need::Clocks,
@@ -24,7 +26,7 @@ pub(super) static ROWS: [Row; 5] = [
         },
     },
     Row {
-        metric: up_down("system.cpu.logical.count", "{cpu}", "Logical CPUs that are online"),
+        metric: MetricInfo::up_down("system.cpu.logical.count", "{cpu}", "Logical CPUs that are online"),
         is_default: true,
         attributes: &[],
         need: Need::Stat,
@@ -34,14 +36,14 @@ pub(super) static ROWS: [Row; 5] = [
         },
     },
     Row {
-        metric: up_down("system.cpu.physical.count", "{cpu}", "Physical cores"),
+        metric: MetricInfo::up_down("system.cpu.physical.count", "{cpu}", "Physical cores"),
         is_default: false,
         attributes: &[],
         need: Need::Cores,
         points: |reading, points| points.add(reading.cores, &[]),
     },
     Row {
-        metric: counter("system.cpu.time", "s", "Time that CPUs spent in a state"),
+        metric: MetricInfo::counter("system.cpu.time", "s", "Time that CPUs spent in a state"),
         is_default: true,
         attributes: BY_CPU_AND_STATE,
         need: Need::Stat,
@@ -53,7 +55,7 @@ pub(super) static ROWS: [Row; 5] = [
         },
     },
     Row {
-        metric: gauge(
+        metric: MetricInfo::gauge(
             "system.cpu.utilization",
             "1",
             "Share of the time since the reading before that CPUs spent in a state",

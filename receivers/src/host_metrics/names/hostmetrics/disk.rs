@@ -1,6 +1,8 @@
 //! Block devices.
 
-use super::{Attribute, Row, attribute, counter, seconds, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Attribute, Row, attribute, seconds};
 use crate::host_metrics::names::Points;
 use crate::host_metrics::reading::{DiskReading, HostReading, TransferReading};
 use crate::host_metrics::source::Need;
@@ -13,7 +15,7 @@ const SECTOR: u64 = 512;
 
 pub(super) static ROWS: [Row; 7] = [
     Row {
-        metric: counter("system.disk.io", "By", "Bytes read from and written to the device"),
+        metric: MetricInfo::counter("system.disk.io", "By", "Bytes read from and written to the device"),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Disks,
@@ -22,21 +24,33 @@ pub(super) static ROWS: [Row; 7] = [
         },
     },
     Row {
-        metric: counter("system.disk.io_time", "s", "Time in which the device had something to do"),
+        metric: MetricInfo::counter(
+            "system.disk.io_time",
+            "s",
+            "Time in which the device had something to do",
+        ),
         is_default: true,
         attributes: BY_DEVICE,
         need: Need::Disks,
         points: |reading, points| by_device(reading, points, |disk| seconds(disk.busy)),
     },
     Row {
-        metric: counter("system.disk.merged", "{operations}", "Operations that were joined to another one"),
+        metric: MetricInfo::counter(
+            "system.disk.merged",
+            "{operations}",
+            "Operations that were joined to another one",
+        ),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Disks,
         points: |reading, points| by_direction(reading, points, |transfer| Some(transfer.merged)),
     },
     Row {
-        metric: counter("system.disk.operation_time", "s", "Time that operations took, summed over them"),
+        metric: MetricInfo::counter(
+            "system.disk.operation_time",
+            "s",
+            "Time that operations took, summed over them",
+        ),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Disks,
@@ -48,14 +62,14 @@ pub(super) static ROWS: [Row; 7] = [
         },
     },
     Row {
-        metric: counter("system.disk.operations", "{operations}", "Operations that are done"),
+        metric: MetricInfo::counter("system.disk.operations", "{operations}", "Operations that are done"),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Disks,
         points: |reading, points| by_direction(reading, points, |transfer| Some(transfer.operations)),
     },
     Row {
-        metric: up_down("system.disk.pending_operations", "{operations}", "Operations under way"),
+        metric: MetricInfo::up_down("system.disk.pending_operations", "{operations}", "Operations under way"),
         is_default: true,
         attributes: BY_DEVICE,
         need: Need::Disks,
@@ -66,7 +80,7 @@ pub(super) static ROWS: [Row; 7] = [
         },
     },
     Row {
-        metric: counter(
+        metric: MetricInfo::counter(
             "system.disk.weighted_io_time",
             "s",
             "Time in which the device had something to do, counted once for each operation under way",

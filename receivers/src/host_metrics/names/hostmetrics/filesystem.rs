@@ -2,7 +2,9 @@
 //!
 //! "Used" and "free" are as `df` has them: what is reserved for root is neither.
 
-use super::{Attribute, Row, attribute, gauge, ratio, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Attribute, Row, attribute, ratio};
 use crate::host_metrics::names::Points;
 use crate::host_metrics::reading::{FilesystemReading, HostReading, UsageReading};
 use crate::host_metrics::source::Need;
@@ -14,7 +16,11 @@ const BY_STATE: &[Attribute] =
 
 pub(super) static ROWS: [Row; 3] = [
     Row {
-        metric: up_down("system.filesystem.inodes.usage", "{inodes}", "Inodes of the file system by state"),
+        metric: MetricInfo::up_down(
+            "system.filesystem.inodes.usage",
+            "{inodes}",
+            "Inodes of the file system by state",
+        ),
         is_default: true,
         attributes: BY_STATE,
         need: Need::Filesystems,
@@ -29,7 +35,7 @@ pub(super) static ROWS: [Row; 3] = [
         },
     },
     Row {
-        metric: up_down("system.filesystem.usage", "By", "Bytes of the file system by state"),
+        metric: MetricInfo::up_down("system.filesystem.usage", "By", "Bytes of the file system by state"),
         is_default: true,
         attributes: BY_STATE,
         need: Need::Filesystems,
@@ -42,7 +48,7 @@ pub(super) static ROWS: [Row; 3] = [
         },
     },
     Row {
-        metric: gauge(
+        metric: MetricInfo::gauge(
             "system.filesystem.utilization",
             "1",
             "Share of the bytes that are used, without those reserved for root",

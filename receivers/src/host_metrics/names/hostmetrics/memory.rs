@@ -1,6 +1,8 @@
 //! Memory.
 
-use super::{Attribute, Row, attribute, gauge, kibibytes, ratio, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Attribute, Row, attribute, kibibytes, ratio};
 use crate::host_metrics::reading::MemoryReading;
 use crate::host_metrics::source::Need;
 
@@ -9,7 +11,7 @@ const BY_HUGE_STATE: &[Attribute] = &[attribute("system.memory.linux.hugepages.s
 
 pub(super) static ROWS: [Row; 13] = [
     Row {
-        metric: up_down(
+        metric: MetricInfo::up_down(
             "system.linux.memory.available",
             "By",
             "Memory that new programs could have without swapping, as the kernel estimates it",
@@ -20,35 +22,47 @@ pub(super) static ROWS: [Row; 13] = [
         points: |reading, points| points.add(kibibytes(reading.memory.available), &[]),
     },
     Row {
-        metric: up_down("system.linux.memory.dirty", "By", "Memory that waits to be written to disk"),
+        metric: MetricInfo::up_down(
+            "system.linux.memory.dirty",
+            "By",
+            "Memory that waits to be written to disk",
+        ),
         is_default: false,
         attributes: &[],
         need: Need::Memory,
         points: |reading, points| points.add(kibibytes(reading.memory.dirty), &[]),
     },
     Row {
-        metric: up_down("system.memory.limit", "By", "Memory that the system has"),
+        metric: MetricInfo::up_down("system.memory.limit", "By", "Memory that the system has"),
         is_default: false,
         attributes: &[],
         need: Need::Memory,
         points: |reading, points| points.add(kibibytes(reading.memory.total), &[]),
     },
     Row {
-        metric: up_down("system.memory.linux.hugepages.limit", "{page}", "Huge pages in the pool"),
+        metric: MetricInfo::up_down(
+            "system.memory.linux.hugepages.limit",
+            "{page}",
+            "Huge pages in the pool",
+        ),
         is_default: false,
         attributes: &[],
         need: Need::Memory,
         points: |reading, points| points.add(reading.memory.huge_total, &[]),
     },
     Row {
-        metric: up_down("system.memory.linux.hugepages.page_size", "By", "The size of a huge page"),
+        metric: MetricInfo::up_down(
+            "system.memory.linux.hugepages.page_size",
+            "By",
+            "The size of a huge page",
+        ),
         is_default: false,
         attributes: &[],
         need: Need::Memory,
         points: |reading, points| points.add(kibibytes(reading.memory.huge_page), &[]),
     },
     Row {
-        metric: up_down(
+        metric: MetricInfo::up_down(
             "system.memory.linux.hugepages.reserved",
             "{page}",
             "Huge pages that are promised and not handed out yet; part of the free ones",
@@ -59,7 +73,7 @@ pub(super) static ROWS: [Row; 13] = [
         points: |reading, points| points.add(reading.memory.huge_reserved, &[]),
     },
     Row {
-        metric: up_down(
+        metric: MetricInfo::up_down(
             "system.memory.linux.hugepages.surplus",
             "{page}",
             "Huge pages above the size that the pool was given",
@@ -70,7 +84,7 @@ pub(super) static ROWS: [Row; 13] = [
         points: |reading, points| points.add(reading.memory.huge_surplus, &[]),
     },
     Row {
-        metric: up_down("system.memory.linux.hugepages.usage", "{page}", "Huge pages by state"),
+        metric: MetricInfo::up_down("system.memory.linux.hugepages.usage", "{page}", "Huge pages by state"),
         is_default: false,
         attributes: BY_HUGE_STATE,
         need: Need::Memory,
@@ -81,7 +95,11 @@ pub(super) static ROWS: [Row; 13] = [
         },
     },
     Row {
-        metric: gauge("system.memory.linux.hugepages.utilization", "1", "Share of the huge pages by state"),
+        metric: MetricInfo::gauge(
+            "system.memory.linux.hugepages.utilization",
+            "1",
+            "Share of the huge pages by state",
+        ),
         is_default: false,
         attributes: BY_HUGE_STATE,
         need: Need::Memory,
@@ -92,21 +110,25 @@ pub(super) static ROWS: [Row; 13] = [
         },
     },
     Row {
-        metric: up_down("system.memory.linux.shared", "By", "Shared memory, that of tmpfs included"),
+        metric: MetricInfo::up_down(
+            "system.memory.linux.shared",
+            "By",
+            "Shared memory, that of tmpfs included",
+        ),
         is_default: false,
         attributes: &[],
         need: Need::Memory,
         points: |reading, points| points.add(kibibytes(reading.memory.shared), &[]),
     },
     Row {
-        metric: gauge("system.memory.page_size", "By", "The size of a page of memory"),
+        metric: MetricInfo::gauge("system.memory.page_size", "By", "The size of a page of memory"),
         is_default: false,
         attributes: &[],
         need: Need::Memory,
         points: |reading, points| points.add(Some(reading.page_size), &[]),
     },
     Row {
-        metric: up_down("system.memory.usage", "By", "Memory by state"),
+        metric: MetricInfo::up_down("system.memory.usage", "By", "Memory by state"),
         is_default: true,
         attributes: BY_STATE,
         need: Need::Memory,
@@ -117,7 +139,7 @@ pub(super) static ROWS: [Row; 13] = [
         },
     },
     Row {
-        metric: gauge("system.memory.utilization", "1", "Share of the memory by state"),
+        metric: MetricInfo::gauge("system.memory.utilization", "1", "Share of the memory by state"),
         is_default: false,
         attributes: BY_STATE,
         need: Need::Memory,

@@ -14,8 +14,6 @@ mod paging;
 mod processes;
 mod system;
 
-use spindle_pipeline::otlp::build::{MetricInfo, MetricKind};
-
 use super::{Attribute, Row, Table};
 
 /// The scrapers, as indexes of [`TABLES`].
@@ -86,18 +84,6 @@ const fn names<const COUNT: usize>(rows: &[Row; COUNT]) -> [&'static str; COUNT]
         index += 1;
     }
     names
-}
-
-const fn gauge(name: &'static str, unit: &'static str, description: &'static str) -> MetricInfo {
-    MetricInfo { name, description, unit, kind: MetricKind::Gauge }
-}
-
-const fn counter(name: &'static str, unit: &'static str, description: &'static str) -> MetricInfo {
-    MetricInfo { name, description, unit, kind: MetricKind::Counter }
-}
-
-const fn up_down(name: &'static str, unit: &'static str, description: &'static str) -> MetricInfo {
-    MetricInfo { name, description, unit, kind: MetricKind::UpDownCounter }
 }
 
 const fn attribute(key: &'static str) -> Attribute {

@@ -1,6 +1,8 @@
 //! Network interfaces, TCP connections, connection tracking.
 
-use super::{Attribute, Row, attribute, counter, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Attribute, Row, attribute};
 use crate::host_metrics::names::Points;
 use crate::host_metrics::reading::{HostReading, TCP_STATES, TrafficReading};
 use crate::host_metrics::source::Need;
@@ -9,7 +11,7 @@ const BY_DIRECTION: &[Attribute] = &[attribute("device"), attribute("direction")
 
 pub(super) static ROWS: [Row; 7] = [
     Row {
-        metric: up_down("system.network.connections", "{connections}", "Connections by state"),
+        metric: MetricInfo::up_down("system.network.connections", "{connections}", "Connections by state"),
         is_default: true,
         attributes: &[attribute("protocol"), attribute("state")],
         need: Need::Sockets,
@@ -21,42 +23,58 @@ pub(super) static ROWS: [Row; 7] = [
         },
     },
     Row {
-        metric: up_down("system.network.conntrack.count", "{entries}", "Connections that are tracked"),
+        metric: MetricInfo::up_down(
+            "system.network.conntrack.count",
+            "{entries}",
+            "Connections that are tracked",
+        ),
         is_default: false,
         attributes: &[],
         need: Need::Conntrack,
         points: |reading, points| points.add(reading.conntrack_count, &[]),
     },
     Row {
-        metric: up_down("system.network.conntrack.max", "{entries}", "Connections that can be tracked"),
+        metric: MetricInfo::up_down(
+            "system.network.conntrack.max",
+            "{entries}",
+            "Connections that can be tracked",
+        ),
         is_default: false,
         attributes: &[],
         need: Need::Conntrack,
         points: |reading, points| points.add(reading.conntrack_limit, &[]),
     },
     Row {
-        metric: counter("system.network.dropped", "{packets}", "Packets that the interface dropped"),
+        metric: MetricInfo::counter(
+            "system.network.dropped",
+            "{packets}",
+            "Packets that the interface dropped",
+        ),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Interfaces,
         points: |reading, points| by_direction(reading, points, |traffic| traffic.dropped),
     },
     Row {
-        metric: counter("system.network.errors", "{errors}", "Errors of the interface"),
+        metric: MetricInfo::counter("system.network.errors", "{errors}", "Errors of the interface"),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Interfaces,
         points: |reading, points| by_direction(reading, points, |traffic| traffic.errors),
     },
     Row {
-        metric: counter("system.network.io", "By", "Bytes that passed the interface"),
+        metric: MetricInfo::counter("system.network.io", "By", "Bytes that passed the interface"),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Interfaces,
         points: |reading, points| by_direction(reading, points, |traffic| traffic.bytes),
     },
     Row {
-        metric: counter("system.network.packets", "{packets}", "Packets that passed the interface"),
+        metric: MetricInfo::counter(
+            "system.network.packets",
+            "{packets}",
+            "Packets that passed the interface",
+        ),
         is_default: true,
         attributes: BY_DIRECTION,
         need: Need::Interfaces,

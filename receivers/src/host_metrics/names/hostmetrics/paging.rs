@@ -3,7 +3,9 @@
 //! The Collector's library takes every counter of `/proc/vmstat` for pages and makes bytes of it, so the
 //! Collector reports 4096 faults for each one. Here a fault is a fault, and an operation is a page.
 
-use super::{Attribute, Row, attribute, counter, gauge, ratio, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Attribute, Row, attribute, ratio};
 use crate::host_metrics::reading::{HostReading, SwapReading};
 use crate::host_metrics::source::Need;
 
@@ -11,7 +13,11 @@ const BY_STATE: &[Attribute] = &[attribute("device"), attribute("state")];
 
 pub(super) static ROWS: [Row; 4] = [
     Row {
-        metric: counter("system.paging.faults", "{faults}", "Page faults; those that had to read are major"),
+        metric: MetricInfo::counter(
+            "system.paging.faults",
+            "{faults}",
+            "Page faults; those that had to read are major",
+        ),
         is_default: true,
         attributes: &[attribute("type")],
         need: Need::Vmstat,
@@ -23,7 +29,7 @@ pub(super) static ROWS: [Row; 4] = [
         },
     },
     Row {
-        metric: counter(
+        metric: MetricInfo::counter(
             "system.paging.operations",
             "{operations}",
             "Pages moved from and to swap (major) and block devices as a whole (minor)",
@@ -40,7 +46,7 @@ pub(super) static ROWS: [Row; 4] = [
         },
     },
     Row {
-        metric: up_down("system.paging.usage", "By", "Bytes of swap by state"),
+        metric: MetricInfo::up_down("system.paging.usage", "By", "Bytes of swap by state"),
         is_default: true,
         attributes: BY_STATE,
         need: Need::Swaps,
@@ -53,7 +59,7 @@ pub(super) static ROWS: [Row; 4] = [
         },
     },
     Row {
-        metric: gauge("system.paging.utilization", "1", "Share of swap by state"),
+        metric: MetricInfo::gauge("system.paging.utilization", "1", "Share of swap by state"),
         is_default: false,
         attributes: BY_STATE,
         need: Need::Swaps,

@@ -1,12 +1,14 @@
 //! How many processes there are.
 
-use super::{Row, attribute, counter, up_down};
+use spindle_pipeline::otlp::build::MetricInfo;
+
+use super::{Row, attribute};
 use crate::host_metrics::reading::{HostReading, PROCESS_STATES};
 use crate::host_metrics::source::Need;
 
 pub(super) static ROWS: [Row; 2] = [
     Row {
-        metric: up_down("system.processes.count", "{processes}", "Processes by state"),
+        metric: MetricInfo::up_down("system.processes.count", "{processes}", "Processes by state"),
         is_default: true,
         attributes: &[attribute("status")],
         need: Need::Processes,
@@ -19,7 +21,11 @@ pub(super) static ROWS: [Row; 2] = [
         },
     },
     Row {
-        metric: counter("system.processes.created", "{processes}", "Processes and threads that were made"),
+        metric: MetricInfo::counter(
+            "system.processes.created",
+            "{processes}",
+            "Processes and threads that were made",
+        ),
         is_default: true,
         attributes: &[],
         need: Need::Stat,
