@@ -74,7 +74,7 @@ fn the_block_http_wins() {
     assert_eq!(self::problems("http: {}"), ["http::endpoint: requires a non-empty \"endpoint\""]);
     let broken = self_config("http: {endpoint: 'https://h', tls: {ca_pem: no}}");
     let error = PrometheusRemoteWrite::build(broken, &context("prometheus_remote_write")).err();
-    assert_eq!(error.expect("fails").key, "http::tls::ca_file", "named where it is written");
+    assert_eq!(error.expect("fails").key, "http::tls::ca_pem", "named where it is written");
 }
 
 /// The keys that choose names.
