@@ -126,16 +126,23 @@ impl RemoteWrite {
     /// The samples of each series of a name, in the order in which they were taken; those of a request that
     /// was refused are not among them.
     pub fn samples(&self, name: &str) -> BTreeMap<Labels, Vec<Sample>> {
-        let mut samples: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
-        for request in self.arrived().into_iter().filter(|request| request.is_accepted) {
-            for (labels, taken) in request.series {
-                if labels.iter().any(|(label, value)| label == "__name__" && value == name) {
-                    samples.entry(labels).or_default().extend(taken);
-                }
-            }
-        }
-        samples
+        of_name(name, self.arrived().into_iter().filter(|request| request.is_accepted))
     }
+
+    /// The same of every request that has arrived, whatever was answered.
+    pub fn arrived_samples(&self, name: &str) -> BTreeMap<Labels, Vec<Sample>> {
+        of_name(name, self.arrived().into_iter())
+    }
+}
+
+fn of_name(name: &str, requests: impl Iterator<Item = Received>) -> BTreeMap<Labels, Vec<Sample>> {
+    let mut samples: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
+    for (labels, sent) in requests.flat_map(|request| request.series) {
+        if labels.iter().any(|(label, value)| label == "__name__" && value == name) {
+            samples.entry(labels).or_default().extend(sent);
+        }
+    }
+    samples
 }
 
 impl Drop for RemoteWrite {

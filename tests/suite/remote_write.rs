@@ -215,6 +215,42 @@ fn assert_waited(arrived: &[Received]) {
     assert!(longest >= Duration::from_secs(1), "the longest wait was {longest:?}");
 }
 
+/// A back end that answers after the exporter's patience has ended gets requests again: with the same
+/// samples, which it knows, and still before any later ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_back_end_that_is_too_slow_gets_the_same_samples_again() {
+    let back_end = RemoteWrite::start().await;
+    back_end.be_slow(Duration::from_millis(600));
+    let timeout = "--set=exporters.prometheus_remote_write.timeout=200ms";
+    let agent = agent(&back_end.url(), "batch").argument(timeout).start().await;
+    let senders = Senders::start(&agent, 2);
+    agent.wait_for_metric("otelcol_exporter_retries", &[], 5.0).await;
+    back_end.be_slow(Duration::ZERO);
+    let before = back_end.arrived().len();
+    back_end.wait_for_arrivals(before + 10).await;
+    let acknowledged = senders.finish().await;
+    let (status, output) = agent.stop().await;
+    assert_eq!(status.code(), Some(0), "{output}");
+    for name in ["requests_total", "latency_count"] {
+        let mut series = back_end.arrived_samples(name);
+        let sent: usize = series.values().map(Vec::len).sum();
+        series.values_mut().for_each(leave_repetitions_out);
+        assert!(series.values().map(Vec::len).sum::<usize>() < sent, "something came again");
+        assert_complete(&series, &acknowledged);
+    }
+}
+
+/// What a Prometheus makes of samples that come again. Another value at the same time would stay, and be
+/// seen.
+fn leave_repetitions_out(samples: &mut Vec<Sample>) {
+    let mut seen = Vec::new();
+    samples.retain(|sample| {
+        let is_new = !seen.contains(sample);
+        seen.push(*sample);
+        is_new
+    });
+}
+
 /// A request that Prometheus refuses for good is dropped and counted, with what the log says of it; those
 /// behind it are sent.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -213,7 +213,6 @@ service: {{pipelines: {{traces: {{receivers: [otlp, otlp/secure], exporters: [ot
     .await;
     send(&agent, 10, 10).await;
     let (now, _) = agent.process.memory();
-    eprintln!("{} {}", before >> 10, now >> 10);
     assert!(now < before + (64 << 20), "{} MiB more than before", (now - before) >> 20);
 
     let start = Instant::now();

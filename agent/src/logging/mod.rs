@@ -4,7 +4,8 @@
 //! * The fields `receiver`, `processor`, `exporter`, `extension` become the Collector's
 //!   `otelcol.component.kind` and `otelcol.component.id`.
 //! * A warning or error that repeats is one line; the next one after a while carries how often it was
-//!   not written. Other lines are thinned as the sampling keys say.
+//!   not written. Other lines, and failures that differ in their fields only, are thinned as the sampling
+//!   keys say.
 
 mod format;
 mod suppress;

@@ -48,7 +48,7 @@ impl Suppressor {
         if line.level <= Level::WARN {
             self.judge_failure(line, now)
         } else {
-            self.judge_information(line, now)
+            self.judge_by_message(line, now)
         }
     }
 
@@ -64,13 +64,18 @@ impl Suppressor {
             *seen = Seen { since: now, count: 0, held: None };
             return if repeated == 0 { Verdict::Write } else { Verdict::WriteRepeated(repeated) };
         }
-        self.remember(identity, now, 0);
-        Verdict::Write
+        // A back end that words each refusal differently must not write a line for each.
+        let verdict = self.judge_by_message(line, now);
+        if verdict == Verdict::Write {
+            self.remember(identity, now, 0);
+        }
+        verdict
     }
 
-    fn judge_information(&mut self, line: &Line, now: Instant) -> Verdict {
+    /// The sampling keys: lines with one message are thinned, whatever their fields say.
+    fn judge_by_message(&mut self, line: &Line, now: Instant) -> Verdict {
         let Some(sampling) = self.sampling else { return Verdict::Write };
-        let identity = format!("{}\t{}", line.level, line.message);
+        let identity = format!("\t{}\t{}", line.level, line.message);
         let Some(seen) = self.seen.get_mut(&identity) else {
             self.remember(identity, now, 1);
             return Verdict::Write;

@@ -73,6 +73,18 @@ fn a_repeated_failure_is_one_line_with_a_count() {
     assert_eq!(held, [1], "what is held at the end is told");
 }
 
+/// A back end that words every refusal differently cannot fill the disk: the sampling keys hold for failures
+/// as well.
+#[test]
+fn failures_that_differ_are_thinned_by_their_message() {
+    let mut suppressor = Suppressor::new(Some(LogSampling::default()));
+    let start = Instant::now();
+    let failure = |index: i32| line(Level::ERROR, "refused", &[("error", &format!("request {index}"))]);
+    let is_written = |index: &i32| suppressor.judge_at(&failure(*index), start) == Verdict::Write;
+    assert_eq!((0..310).filter(is_written).count(), 10 + 3);
+    assert_eq!(suppressor.judge_at(&line(Level::ERROR, "another", &[]), start), Verdict::Write);
+}
+
 /// The sampling keys thin what is only information: the first ten of a tick, then every hundredth.
 #[test]
 fn information_is_thinned_as_the_keys_say() {

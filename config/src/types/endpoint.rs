@@ -17,6 +17,23 @@ pub enum Transport {
     Unix,
 }
 
+impl Transport {
+    /// The host that stands for `host` where only one version of IP is wanted; `None` when it is an
+    /// address of the other. Names that have to be resolved stay as they are.
+    fn host(self, host: String) -> Option<String> {
+        let address = host.parse::<std::net::IpAddr>().ok();
+        match (self, host.as_str()) {
+            (Self::Tcp4, "") => Some("0.0.0.0".to_owned()),
+            (Self::Tcp4, "localhost") => Some("127.0.0.1".to_owned()),
+            (Self::Tcp6, "") => Some("::".to_owned()),
+            (Self::Tcp6, "localhost") => Some("::1".to_owned()),
+            (Self::Tcp4, _) if address.is_some_and(|address| address.is_ipv6()) => None,
+            (Self::Tcp6, _) if address.is_some_and(|address| address.is_ipv4()) => None,
+            _ => Some(host),
+        }
+    }
+}
+
 /// Where a server listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ListenAddress {
@@ -45,6 +62,10 @@ impl ListenAddress {
             return Ok(Self::Unix(path.into()));
         }
         let (host, port) = split_host_port(endpoint)?;
+        let host = transport.host(host).ok_or_else(|| {
+            let transport = format!("{transport:?}").to_ascii_lowercase();
+            format!("address {endpoint}: no suitable address for the transport {transport}")
+        })?;
         Ok(Self::Tcp { host, port })
     }
 

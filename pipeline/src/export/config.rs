@@ -66,7 +66,7 @@ impl RetryConfig {
         if !(0.0..=1.0).contains(&self.randomization_factor) {
             check.error("randomization_factor", "'randomization_factor' must be within [0, 1]");
         }
-        if self.multiplier < 0.0 {
+        if self.multiplier < 0.0 || self.multiplier.is_nan() {
             check.error("multiplier", "'multiplier' must be non-negative");
         }
         if !self.max_elapsed_time.is_zero() {
@@ -198,15 +198,17 @@ impl QueueConfig {
         if self.num_consumers > MAX_CONSUMERS {
             check.error("num_consumers", format!("`num_consumers` must be at most {MAX_CONSUMERS}"));
         }
-        match &self.storage {
-            Some(_) if self.wait_for_result => {
-                check.error("wait_for_result", "`wait_for_result` is not supported with a persistent queue configured with `storage`");
+        if let Some(storage) = &self.storage {
+            if self.wait_for_result {
+                check.error(
+                    "wait_for_result",
+                    "`wait_for_result` is not supported with a persistent queue configured with `storage`",
+                );
             }
-            Some(storage) => check.error(
+            check.error(
                 "storage",
                 format!("a persistent queue (storage \"{storage}\") is not built into this version of spindle yet; remove `storage` to queue in memory"),
-            ),
-            None => {}
+            );
         }
         if let Some(batch) = self.batch.as_ref() {
             self.validate_batch(batch, &mut check.below("batch"));

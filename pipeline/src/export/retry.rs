@@ -5,6 +5,10 @@ use tokio::time::Instant;
 
 use super::config::RetryConfig;
 
+/// The shortest wait, whatever the keys say: an `initial_interval` or `multiplier` of zero would make a back
+/// end that is down a loop without a pause.
+const SHORTEST_WAIT: Duration = Duration::from_millis(10);
+
 /// The waits of one request. The export stage keeps one for each batch; an exporter that cuts a batch
 /// into requests with a fate of their own keeps one for each of these.
 #[derive(Debug)]
@@ -31,8 +35,10 @@ impl Backoff {
         let jittered = self.interval - spread + fastrand::f64() * 2.0 * spread;
         self.interval =
             (self.interval * self.config.multiplier).min(self.config.max_interval.get().as_secs_f64());
-        let wait =
-            Duration::try_from_secs_f64(jittered).unwrap_or(Duration::ZERO).max(asked.unwrap_or_default());
+        let wait = Duration::try_from_secs_f64(jittered)
+            .unwrap_or(SHORTEST_WAIT)
+            .max(SHORTEST_WAIT)
+            .max(asked.unwrap_or_default());
         let limit = self.config.max_elapsed_time.get();
         let fits = limit.is_zero() || self.start.elapsed().saturating_add(wait) <= limit;
         fits.then_some(wait)
@@ -78,6 +84,20 @@ mod tests {
         assert_eq!(Backoff::new(&bounded).next(None), None);
         let unbounded = RetryConfig { max_elapsed_time: types::Duration::ZERO, ..config() };
         assert!(Backoff::new(&unbounded).next(Some(Duration::from_secs(1_000_000))).is_some());
+    }
+
+    /// Intervals of zero are allowed, and burn no CPU.
+    #[test]
+    fn there_is_always_a_pause() {
+        for config in [
+            RetryConfig { initial_interval: types::Duration::ZERO, ..config() },
+            RetryConfig { multiplier: 0.0, ..config() },
+            RetryConfig { max_interval: types::Duration::ZERO, ..config() },
+        ] {
+            let mut backoff = Backoff::new(&config);
+            let waits: Vec<_> = (0..3).filter_map(|_| backoff.next(None)).collect();
+            assert_eq!(waits[1..], [SHORTEST_WAIT; 2], "{config:?}");
+        }
     }
 
     /// Many agents must not come back at the same moment.

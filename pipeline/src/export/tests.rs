@@ -502,6 +502,7 @@ fn says_what_cannot_be() {
             "sending_queue: {storage: file_storage, wait_for_result: true}",
             vec![
                 "sending_queue::wait_for_result: `wait_for_result` is not supported with a persistent queue configured with `storage`",
+                "sending_queue::storage: a persistent queue (storage \"file_storage\") is not built into this version of spindle yet; remove `storage` to queue in memory",
             ],
         ),
         (
@@ -512,6 +513,10 @@ fn says_what_cannot_be() {
             ],
         ),
         ("retry_on_failure: {enabled: false, max_elapsed_time: 1s}", vec![]),
+        (
+            "retry_on_failure: {multiplier: .nan}",
+            vec!["retry_on_failure::multiplier: 'multiplier' must be non-negative"],
+        ),
         (
             "retry_on_failure: {randomization_factor: 2}",
             vec!["retry_on_failure::randomization_factor: 'randomization_factor' must be within [0, 1]"],

@@ -141,7 +141,7 @@ impl Consumer for Hanging {
 #[async_trait]
 impl Processor for Hanging {
     async fn stop(&self, _: Instant) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -34,6 +34,19 @@ fn stamps_once_and_keeps_what_the_client_set() {
     assert_eq!(overridden.items(), 3);
 }
 
+/// A client cannot make us write a label for each of ten million groups in which there is nothing.
+#[test]
+fn groups_without_items_stay_as_they_are() {
+    let empty: [&[u8]; 2] = [&[0x0a, 0], &[0x0a, 2, 0x12, 0]];
+    let mut request = spans::request(1).to_vec();
+    let length = request.len();
+    request.extend(empty.concat().repeat(1000));
+    let batch = Batch::receive(Signal::Traces, request.clone().into()).expect("well formed");
+    let stamped = Stamp::new(run("r1", false)).expect("a run").apply(batch);
+    assert_eq!(labels(&stamped), ["r1"]);
+    assert!(stamped.bytes().ends_with(&request[length..]));
+}
+
 /// A Collector's configuration gives the Collector's output: without a run nothing is touched.
 #[test]
 fn without_a_run_there_is_no_stamp() {

@@ -82,15 +82,14 @@ impl Inner {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         let origin = request.headers().get(http::header::ORIGIN).cloned();
         let preflight = self.cors.as_ref().and_then(|cors| cors.preflight(&request));
-        let mut response = match preflight {
-            Some(preflight) => preflight,
-            None => {
-                let mut response = self.route(request).await;
-                if let (Some(cors), Some(origin)) = (&self.cors, origin) {
-                    cors.add_headers(&origin, response.headers_mut());
-                }
-                response
+        let mut response = if let Some(preflight) = preflight {
+            preflight
+        } else {
+            let mut response = self.route(request).await;
+            if let (Some(cors), Some(origin)) = (&self.cors, origin) {
+                cors.add_headers(&origin, response.headers_mut());
             }
+            response
         };
         for (name, value) in &self.response_headers {
             response.headers_mut().insert(name, value.clone());

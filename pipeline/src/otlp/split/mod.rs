@@ -3,6 +3,10 @@
 //! Every item goes into exactly one piece, in order, with the resource, scope and metric around it
 //! repeated in each piece that holds some of their items. Each piece is a canonical request. Joining is
 //! concatenation: serialized export requests one after the other are the request with all groups.
+//!
+//! What is repeated is bounded: a request of megabytes of resource and a million tiny items must not become
+//! a million pieces of megabytes. Beyond [`MOST_REPEATED`] a piece holds at least as much of items as of what
+//! is around them, limits or not, so that the pieces measure less than twice the request and that constant.
 
 #[cfg(test)]
 mod tests;
@@ -81,6 +85,10 @@ struct Cutter<'a> {
     items: usize,
     /// What the open piece would measure if it ended now, headers rounded up.
     size: usize,
+    /// What the items of the open piece measure.
+    item_bytes: usize,
+    /// What the pieces so far repeat.
+    repeated: usize,
     pieces: Vec<Piece>,
 }
 
@@ -92,6 +100,8 @@ struct Level<'a> {
     buffer: Vec<u8>,
     /// Something of it is in the open piece.
     is_written: bool,
+    /// Something of it is in an earlier piece.
+    is_repeated: bool,
 }
 
 impl Level<'_> {
@@ -100,12 +110,25 @@ impl Level<'_> {
     }
 }
 
+/// How many bytes of resources, scopes and metrics the pieces of one request repeat before the limits give way.
+/// Requests that mean well stay far below.
+pub const MOST_REPEATED: usize = 32 << 20;
+
 /// The most that a key and a length take.
 const HEADER: usize = 1 + 5;
 
 impl<'a> Cutter<'a> {
     fn new(limits: Limits) -> Self {
-        Self { limits, levels: Vec::new(), root: Vec::new(), items: 0, size: 0, pieces: Vec::new() }
+        Self {
+            limits,
+            levels: Vec::new(),
+            root: Vec::new(),
+            items: 0,
+            size: 0,
+            item_bytes: 0,
+            repeated: 0,
+            pieces: Vec::new(),
+        }
     }
 
     /// Opens a message whose fields with a number that `is_child` accepts come one by one.
@@ -117,7 +140,14 @@ impl<'a> Cutter<'a> {
             .map(|field| &request[field.start..field.end])
             .collect();
         let own_size = own.iter().map(|bytes| bytes.len()).sum::<usize>() + HEADER;
-        self.levels.push(Level { part, own, own_size, buffer: Vec::new(), is_written: false });
+        self.levels.push(Level {
+            part,
+            own,
+            own_size,
+            buffer: Vec::new(),
+            is_written: false,
+            is_repeated: false,
+        });
     }
 
     fn leave(&mut self) {
@@ -154,10 +184,12 @@ impl<'a> Cutter<'a> {
         let unwritten: usize =
             self.levels.iter().filter(|level| !level.is_written).map(|level| level.own_size).sum();
         let added = item.whole().len() + unwritten;
-        if self.items > 0 && !self.limits.hold(self.items + 1, self.size + added) {
+        let is_full = self.items > 0 && !self.limits.hold(self.items + 1, self.size + added);
+        if is_full && self.may_repeat() {
             self.end_piece();
         }
         self.size += item.whole().len();
+        self.item_bytes += item.whole().len();
         self.open_levels();
         if let Some(level) = self.levels.last_mut() {
             level.buffer.extend_from_slice(item.whole());
@@ -165,10 +197,17 @@ impl<'a> Cutter<'a> {
         self.items += 1;
     }
 
+    /// Whether another piece may repeat what is around the items.
+    fn may_repeat(&self) -> bool {
+        let around: usize = self.levels.iter().map(|level| level.own_size).sum();
+        self.repeated + around <= MOST_REPEATED || self.item_bytes >= around
+    }
+
     /// Writes the own fields of every open message that the piece does not have yet.
     fn open_levels(&mut self) {
         for level in self.levels.iter_mut().filter(|level| !level.is_written) {
             self.size += level.own_size;
+            self.repeated += if level.is_repeated { level.own_size } else { 0 };
             write_own(level);
         }
     }
@@ -181,6 +220,7 @@ impl<'a> Cutter<'a> {
             }
             if level.is_written {
                 level.is_written = false;
+                level.is_repeated = true;
                 inner = Some((level.part.number, std::mem::take(&mut level.buffer)));
             }
         }
@@ -189,7 +229,7 @@ impl<'a> Cutter<'a> {
         }
         let bytes = std::mem::take(&mut self.root).into();
         self.pieces.push(Piece { bytes, items: self.items });
-        (self.items, self.size) = (0, 0);
+        (self.items, self.size, self.item_bytes) = (0, 0, 0);
     }
 
     fn finish(mut self) -> Vec<Piece> {

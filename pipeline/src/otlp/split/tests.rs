@@ -1,6 +1,11 @@
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::metrics::v1::Metric;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
+use opentelemetry_proto::tonic::resource::v1::Resource;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
+use prost::Message;
 
 use super::*;
 use crate::batch::Decoded;
@@ -169,4 +174,28 @@ fn has_empty_groups(signal: Signal, request: &[u8]) -> bool {
                         })
             })
     })
+}
+
+/// A few kilobytes, compressed, of one large resource and very many small spans must not become gigabytes.
+#[test]
+fn what_is_repeated_is_bounded() {
+    let span = Span { name: "s".to_owned(), ..Span::default() };
+    let service = KeyValue {
+        key: "k".to_owned(),
+        value: Some(AnyValue { value: Some(any_value::Value::StringValue("v".repeat(1 << 20))) }),
+        ..KeyValue::default()
+    };
+    let resource = Resource { attributes: vec![service], ..Resource::default() };
+    let scope_spans = vec![ScopeSpans { spans: vec![span; 100_000], ..ScopeSpans::default() }];
+    let group = ResourceSpans { resource: Some(resource), scope_spans, ..ResourceSpans::default() };
+    let request = ExportTraceServiceRequest { resource_spans: vec![group] }.encode_to_vec();
+    for limits in [Limits { bytes: (1 << 20) + 1000, ..Limits::NONE }, Limits { items: 100, ..Limits::NONE }]
+    {
+        let pieces = split(Signal::Traces, &request, limits);
+        assert_eq!(pieces.iter().map(|piece| piece.items).sum::<usize>(), 100_000);
+        let bytes: usize = pieces.iter().map(|piece| piece.bytes.len()).sum();
+        assert!(bytes <= 2 * request.len() + MOST_REPEATED, "{bytes} of {}", request.len());
+        let strict = pieces.iter().filter(|piece| limits.hold(piece.items, piece.bytes.len())).count();
+        assert!(strict >= 30, "the limits hold as long as they can: {strict} of {}", pieces.len());
+    }
 }
