@@ -1,16 +1,18 @@
 //! One batch in the making: requests that may be joined, and the task that sends them.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
 
-use spindle_pipeline::component::{BuildContext, Consumer, wait_deadline};
+use spindle_pipeline::component::{BuildContext, Consumer, Kind, wait_deadline};
 use spindle_pipeline::error::{ConsumeError, Retry};
 use spindle_pipeline::otlp::split::{Limits, concat, split};
+use spindle_pipeline::panics::Panics;
 use spindle_pipeline::telemetry::{Counter, Histogram, Metric, Telemetry};
 use spindle_pipeline::{Batch, RequestContext, Signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::Config;
@@ -30,6 +32,7 @@ pub(super) struct ShardSettings {
     signal: Signal,
     next: Arc<dyn Consumer>,
     telemetry: Telemetry,
+    panics: Panics,
     sizes: Histogram,
     byte_sizes: Histogram,
     size_triggers: Counter,
@@ -58,6 +61,7 @@ impl ShardSettings {
             byte_sizes: telemetry.histogram(Metric::ProcessorBatchSendSizeBytes, labels()),
             size_triggers: telemetry.counter(Metric::ProcessorBatchSizeTriggerSend, labels()),
             time_triggers: telemetry.counter(Metric::ProcessorBatchTimeoutTriggerSend, labels()),
+            panics: Panics::of(&telemetry, Kind::Processor, &context.id),
             telemetry,
         }
     }
@@ -69,6 +73,15 @@ impl ShardSettings {
             self.next.consume(piece).await?;
         }
         Ok(())
+    }
+
+    /// Joins what was taken. A panic here, outside of any request, costs what was taken and nothing else.
+    fn join(&self, taken: Pending) -> Vec<Batch> {
+        catch_unwind(AssertUnwindSafe(|| join(taken.batches, self.limits))).unwrap_or_else(|panic| {
+            self.panics.caught(&*panic);
+            self.telemetry.dropped(&self.name, self.signal, "rejected").inc_by(taken.items as u64);
+            Vec::new()
+        })
     }
 
     fn observe(&self, batch: &Batch) {
@@ -227,7 +240,7 @@ impl Shard {
             if self.is_full(&taken) { &self.settings.size_triggers } else { &self.settings.time_triggers };
         trigger.inc();
         self.room.notify_waiters();
-        for batch in join(taken.batches, self.settings.limits) {
+        for batch in self.settings.join(taken) {
             self.settings.deliver(batch.with_context(self.context.clone()), &self.deadline).await;
         }
     }
