@@ -50,13 +50,14 @@ impl<'a> Check<'a> {
         }
     }
 
-    /// Reports what is twice in the list at `key`, in whatever case, with the Collector's text.
+    /// Reports each entry that is there twice in the list at `key`, in whatever case, with the Collector's text.
     pub fn distinct(&mut self, key: &str, entries: &[String]) {
         let name = key.rsplit("::").next().unwrap_or(key);
         for (index, entry) in entries.iter().enumerate() {
             if entries[..index].iter().any(|before| before.eq_ignore_ascii_case(entry)) {
                 let entry = entry.to_ascii_lowercase();
-                self.error(key, format!("duplicate entry in {name}: \"{entry}\" (case-insensitive)"));
+                let place = format!("{key}::{index}");
+                self.error(&place, format!("duplicate entry in {name}: \"{entry}\" (case-insensitive)"));
             }
         }
     }

@@ -371,7 +371,7 @@ async fn the_stop_does_not_wait_for_the_back_off() {
 #[tokio::test]
 async fn what_cannot_be_delivered_in_time_is_counted() {
     let back_end = BackEnd::start(|_, _| Reaction::Answer(503)).await;
-    let yaml = ", retry_on_failure: {initial_interval: 1ms, max_interval: 2ms, max_elapsed_time: 300ms}";
+    let yaml = ", retry_on_failure: {initial_interval: 1ms, max_interval: 2ms, max_elapsed_time: 500ms}";
     let setup = setup(&back_end.yaml(yaml));
     let stage = setup.stage();
     let nameless = gauge("", vec![point(1, 1.0, vec![])]);

@@ -495,7 +495,7 @@ fn says_what_cannot_be() {
         (
             "sending_queue: {batch: {partition: {metadata_keys: [a, A]}}}",
             vec![
-                "sending_queue::batch::partition::metadata_keys: duplicate entry in metadata_keys: \"a\" (case-insensitive)",
+                "sending_queue::batch::partition::metadata_keys::1: duplicate entry in metadata_keys: \"a\" (case-insensitive)",
             ],
         ),
         (

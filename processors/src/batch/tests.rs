@@ -217,7 +217,7 @@ fn says_what_cannot_be() {
         ),
         (
             "{metadata_keys: [a, A]}",
-            "metadata_keys: duplicate entry in metadata_keys: \"a\" (case-insensitive)",
+            "metadata_keys::1: duplicate entry in metadata_keys: \"a\" (case-insensitive)",
         ),
     ] {
         assert_eq!(config_with_problems::<BatchProcessor>(yaml).1, [problem]);

@@ -167,7 +167,7 @@ fn says_what_cannot_be() {
         ("{include_metadata_keys: ['a b']}", "include_metadata_keys::0: \"a b\" cannot be a header's name"),
         (
             "{include_metadata_keys: [a, A]}",
-            "include_metadata_keys: duplicate entry in include_metadata_keys: \"a\" (case-insensitive)",
+            "include_metadata_keys::1: duplicate entry in include_metadata_keys: \"a\" (case-insensitive)",
         ),
         ("{sending_queue: {}}", "has invalid keys: sending_queue"),
         (
