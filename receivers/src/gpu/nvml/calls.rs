@@ -121,7 +121,7 @@ pub(super) static CALLS: [Call; 19] = [
     call("nvmlDeviceGetPcieReplayCounter", &[Field::PcieReplays], |device, values| {
         put(values, Field::PcieReplays, device.pcie_replay_counter()?)
     }),
-    // nvml.h (NVML 12.3 and later): "PCIe transmit bytes. Value can be wrapped.", and the same of those
+    // nvml.h, since driver 555: "PCIe transmit bytes. Value can be wrapped.", and the same of those
     // received: the unit is the byte, seen from the GPU. It does not say behind which number. 32 bits are
     // reported of an A100, and fit what an L40S shows (NVIDIA/dcgm-exporter issue 721).
     value(Field::PcieTransmitted, NVML_FI_DEV_PCIE_COUNT_TX_BYTES, Meaning::Count),

@@ -35,7 +35,13 @@ pub(super) fn ask(
 ) -> Result<Vec<Result<SampleValue, NvmlError>>, NvmlError> {
     let ids: Vec<FieldId> = wanted.iter().map(|value| FieldId(value.id)).collect();
     let samples = device.field_values_for(&ids)?;
-    Ok(samples.into_iter().map(|sample| sample?.value).collect())
+    let answers = samples.into_iter().map(|sample| sample?.value);
+    Ok(answers.map(|answer| answer.map_err(unsupported_if_unknown)).collect())
+}
+
+/// The number is all that a value has of arguments: a driver that calls it invalid is older than the value.
+fn unsupported_if_unknown(error: NvmlError) -> NvmlError {
+    if matches!(error, NvmlError::InvalidArg) { NvmlError::NotSupported } else { error }
 }
 
 impl FieldValue {
