@@ -114,7 +114,10 @@ async fn the_host_the_gpus_and_the_agent_are_of_the_run_of_the_spans() {
     let (prometheus, jaeger) = (Prometheus::start().await, Jaeger::start().await);
     let library = tempfile::tempdir().unwrap();
     // Energy grows with each reading otherwise.
-    let script = format!("{}\n*.energy = 84512345678", fake_nvml::scripts::EIGHT_H200);
+    let script = format!(
+        "{}\n*.energy = 84512345678\n*.pcie.transmitted = 1840712332\n*.pcie.received = 3102938112",
+        fake_nvml::scripts::EIGHT_H200
+    );
     let nvml = Fake::install(library.path(), &script).unwrap();
     let agent = Agent::with(&format!(
         "run: {{id: {RUN}}}

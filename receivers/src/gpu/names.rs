@@ -205,6 +205,13 @@ pub static OPENTELEMETRY: Profile = Profile {
             ],
         ),
         on(
+            MetricInfo::counter("hw.gpu.io", "By", "Bytes that the GPU sent and received over PCIe"),
+            &[
+                with(Value::Plain(Field::PcieTransmitted), &[("network.io.direction", "transmit")]),
+                with(Value::Plain(Field::PcieReceived), &[("network.io.direction", "receive")]),
+            ],
+        ),
+        on(
             MetricInfo::counter(
                 "gpu.pcie.replays",
                 "{replay}",

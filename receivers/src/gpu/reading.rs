@@ -40,6 +40,10 @@ pub enum Field {
     ClockVideo,
     /// Packets sent again over PCIe since the driver was loaded.
     PcieReplays,
+    /// Bytes that the GPU sent over PCIe.
+    PcieTransmitted,
+    /// Bytes that the GPU received over PCIe.
+    PcieReceived,
     /// The generation at which the PCIe link runs now.
     PcieLinkGeneration,
     /// The lanes over which the PCIe link runs now.
@@ -55,8 +59,14 @@ impl Field {
     pub const COUNT: usize = Self::EccUncorrected as usize + 1;
 
     /// Those that only grow as long as the driver is loaded.
-    pub const COUNTERS: [Self; 4] =
-        [Self::Energy, Self::PcieReplays, Self::EccCorrected, Self::EccUncorrected];
+    pub const COUNTERS: [Self; 6] = [
+        Self::Energy,
+        Self::PcieReplays,
+        Self::PcieTransmitted,
+        Self::PcieReceived,
+        Self::EccCorrected,
+        Self::EccUncorrected,
+    ];
 }
 
 /// Some of the fields.

@@ -53,6 +53,8 @@ keys! {
     ClockMemory = "clock.memory",
     ClockVideo = "clock.video",
     PcieReplays = "pcie.replays",
+    PcieTransmitted = "pcie.transmitted",
+    PcieReceived = "pcie.received",
     PcieGeneration = "pcie.generation",
     PcieWidth = "pcie.width",
     EccCorrected = "ecc.corrected",

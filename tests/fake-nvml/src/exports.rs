@@ -52,8 +52,14 @@ pub struct FieldValue {
 
 /// `NVML_FI_DEV_MEMORY_TEMP`.
 const FIELD_MEMORY_TEMPERATURE: c_uint = 82;
+/// `NVML_FI_DEV_PCIE_COUNT_TX_BYTES`.
+const FIELD_PCIE_TRANSMITTED: c_uint = 197;
+/// `NVML_FI_DEV_PCIE_COUNT_RX_BYTES`.
+const FIELD_PCIE_RECEIVED: c_uint = 198;
 /// `NVML_VALUE_TYPE_UNSIGNED_INT`.
 const TYPE_UNSIGNED_INT: c_uint = 1;
+/// `NVML_VALUE_TYPE_UNSIGNED_LONG_LONG`.
+const TYPE_UNSIGNED_LONG_LONG: c_uint = 3;
 
 /// Initialises.
 #[unsafe(no_mangle)]
@@ -351,13 +357,16 @@ pub unsafe extern "C" fn nvmlDeviceGetFieldValues(
         let field = unsafe { &mut *values.add(index) };
         let answer = match field.field_id {
             FIELD_MEMORY_TEMPERATURE => ask(device, Key::TemperatureMemory),
+            FIELD_PCIE_TRANSMITTED => ask(device, Key::PcieTransmitted),
+            FIELD_PCIE_RECEIVED => ask(device, Key::PcieReceived),
             _ => Err(NOT_SUPPORTED),
         };
-        field.value_type = TYPE_UNSIGNED_INT;
         (field.value, field.result) = match answer {
             Ok(value) => (value, SUCCESS),
             Err(code) => (0, code),
         };
+        let is_narrow = c_uint::try_from(field.value).is_ok();
+        field.value_type = if is_narrow { TYPE_UNSIGNED_INT } else { TYPE_UNSIGNED_LONG_LONG };
     }
     SUCCESS
 }

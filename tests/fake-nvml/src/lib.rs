@@ -35,8 +35,10 @@
 //! has: `handle`, `name`, `uuid`, `serial`, `utilization.gpu`, `utilization.memory`,
 //! `utilization.encoder`, `utilization.decoder` (percent), `memory.total`, `memory.used`, `memory.free`,
 //! `memory.reserved` (bytes), `power` (mW), `energy` (mJ), `temperature.gpu`, `temperature.memory` (°C),
-//! `clock.graphics`, `clock.sm`, `clock.memory`, `clock.video` (MHz), `pcie.replays`, `pcie.generation`,
-//! `pcie.width`, `ecc.corrected`, `ecc.uncorrected`. Numbers that no line names are `NOT_SUPPORTED`.
+//! `clock.graphics`, `clock.sm`, `clock.memory`, `clock.video` (MHz), `pcie.replays`, `pcie.transmitted`,
+//! `pcie.received` (bytes), `pcie.generation`, `pcie.width`, `ecc.corrected`, `ecc.uncorrected`. Numbers
+//! that no line names are `NOT_SUPPORTED`. Of what is asked for by a field id, a number has 32 bits if it
+//! fits in and else 64: to wrap, a script names the smaller number.
 //! A line that cannot be understood makes `nvmlInit_v2` return `INVALID_ARGUMENT` and is told on stderr.
 
 // The C interface of NVML is pointers and extern functions; this crate is never part of the agent.

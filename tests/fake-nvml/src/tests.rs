@@ -2,7 +2,9 @@
 
 use nvml_wrapper::Nvml;
 use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
+use nvml_wrapper::structs::device::FieldId;
 
 use super::*;
 
@@ -33,6 +35,28 @@ fn plays_a_script() {
     assert!(matches!(first.uuid(), Err(NvmlError::NoPermission)));
     assert!(matches!(first.total_energy_consumption(), Err(NvmlError::NotSupported)));
     assert!(matches!(nvml.device_by_index(2), Err(NvmlError::InvalidArg)));
+}
+
+/// Values that are asked for by number come in one call, each with its own result and as wide as it is.
+#[test]
+fn plays_values_by_number() {
+    let (_folder, fake) = installed(
+        "*.pcie.transmitted = 4294967295 4294967296\n*.pcie.received = UNKNOWN 7\n*.temperature.memory = 71",
+    );
+    let nvml = load(&fake).expect("loads");
+    let device = nvml.device_by_index(0).expect("a device");
+    let read = || -> Vec<Result<SampleValue, NvmlError>> {
+        let samples = device.field_values_for(&[FieldId(197), FieldId(198), FieldId(82), FieldId(1)]);
+        samples.expect("answers").into_iter().map(|sample| sample?.value).collect()
+    };
+    let first = read();
+    assert!(matches!(first[0], Ok(SampleValue::U32(u32::MAX))), "{first:?}");
+    assert!(matches!(first[1], Err(NvmlError::Unknown)), "{first:?}");
+    assert!(matches!(first[2], Ok(SampleValue::U32(71))), "{first:?}");
+    assert!(matches!(first[3], Err(NvmlError::NotSupported)), "{first:?}");
+    let second = read();
+    assert!(matches!(second[0], Ok(SampleValue::U64(4_294_967_296))), "{second:?}");
+    assert!(matches!(second[1], Ok(SampleValue::U32(7))), "{second:?}");
 }
 
 /// Copies of the library play their own scripts in one process.

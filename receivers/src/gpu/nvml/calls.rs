@@ -2,21 +2,30 @@
 
 use nvml_wrapper::Device;
 use nvml_wrapper::enum_wrappers::device::{Clock, EccCounter, MemoryError, TemperatureSensor};
-use nvml_wrapper::enums::device::SampleValue;
 use nvml_wrapper::error::NvmlError;
-use nvml_wrapper::structs::device::FieldId;
-use nvml_wrapper::sys_exports::field_id::NVML_FI_DEV_MEMORY_TEMP;
+use nvml_wrapper::sys_exports::field_id::{
+    NVML_FI_DEV_MEMORY_TEMP, NVML_FI_DEV_PCIE_COUNT_RX_BYTES, NVML_FI_DEV_PCIE_COUNT_TX_BYTES,
+};
 
 use super::super::reading::{Field, FieldSet, Values};
+use super::field_values::{FUNCTION, FieldValue, Meaning};
 
-/// A call, which gives one field or several at once.
+/// What is asked for, which gives one field or several at once.
 pub(super) struct Call {
     /// The function's name in nvml.h.
     pub(super) name: &'static str,
     /// The fields that it gives.
     pub(super) gives: FieldSet,
-    /// Makes it.
-    pub(super) make: fn(&Device<'_>, &mut Values) -> Result<(), NvmlError>,
+    /// How it is asked for.
+    pub(super) way: Way,
+}
+
+/// How something is asked for.
+pub(super) enum Way {
+    /// By a call of its own.
+    Alone(fn(&Device<'_>, &mut Values) -> Result<(), NvmlError>),
+    /// Together with the others of its kind, in one call.
+    Together(FieldValue),
 }
 
 /// Some of [`CALLS`], by their place there.
@@ -34,10 +43,15 @@ impl CallSet {
         Self(self.0 & !other.0)
     }
 
-    /// Adds one; whether it was new.
-    pub(super) fn insert(&mut self, index: usize) -> bool {
+    /// The one at a place.
+    pub(super) const fn of(index: usize) -> Self {
+        Self(1 << index)
+    }
+
+    /// Adds some; whether there was a new one.
+    pub(super) fn insert(&mut self, other: Self) -> bool {
         let before = self.0;
-        self.0 |= 1 << index;
+        self.0 |= other.0;
         self.0 != before
     }
 
@@ -52,11 +66,19 @@ const fn call(
     gives: &[Field],
     make: fn(&Device<'_>, &mut Values) -> Result<(), NvmlError>,
 ) -> Call {
-    Call { name, gives: FieldSet::of(gives), make }
+    Call { name, gives: FieldSet::of(gives), way: Way::Alone(make) }
 }
 
+const fn value(field: Field, id: u32, meaning: Meaning) -> Call {
+    let way = Way::Together(FieldValue { id, field, meaning });
+    Call { name: FUNCTION, gives: FieldSet::of(&[field]), way }
+}
+
+/// What DCGM takes for a temperature that is not there, in °C, is above this.
+const HOTTEST_MEMORY: u64 = 200;
+
 /// All of them, at most 32. `nvmlDeviceGetPcieThroughput` is missing on purpose: it measures for 20 ms.
-pub(super) static CALLS: [Call; 17] = [
+pub(super) static CALLS: [Call; 19] = [
     call(
         "nvmlDeviceGetUtilizationRates",
         &[Field::UtilizationGeneral, Field::UtilizationMemory],
@@ -82,7 +104,8 @@ pub(super) static CALLS: [Call; 17] = [
     call("nvmlDeviceGetTemperature", &[Field::TemperatureGpu], |device, values| {
         put(values, Field::TemperatureGpu, device.temperature(TemperatureSensor::Gpu)?)
     }),
-    call("nvmlDeviceGetFieldValues", &[Field::TemperatureMemory], memory_temperature),
+    // NVML has no function for it.
+    value(Field::TemperatureMemory, NVML_FI_DEV_MEMORY_TEMP, Meaning::UpTo(HOTTEST_MEMORY)),
     call("nvmlDeviceGetClockInfo", &[Field::ClockGraphics], |device, values| {
         put(values, Field::ClockGraphics, device.clock_info(Clock::Graphics)?)
     }),
@@ -98,6 +121,11 @@ pub(super) static CALLS: [Call; 17] = [
     call("nvmlDeviceGetPcieReplayCounter", &[Field::PcieReplays], |device, values| {
         put(values, Field::PcieReplays, device.pcie_replay_counter()?)
     }),
+    // nvml.h, since driver 555: "PCIe transmit bytes. Value can be wrapped.", and the same of those
+    // received: the unit is the byte, seen from the GPU. It does not say behind which number. 32 bits are
+    // reported of an A100, and fit what an L40S shows (NVIDIA/dcgm-exporter issue 721).
+    value(Field::PcieTransmitted, NVML_FI_DEV_PCIE_COUNT_TX_BYTES, Meaning::Count),
+    value(Field::PcieReceived, NVML_FI_DEV_PCIE_COUNT_RX_BYTES, Meaning::Count),
     call("nvmlDeviceGetCurrPcieLinkGeneration", &[Field::PcieLinkGeneration], |device, values| {
         put(values, Field::PcieLinkGeneration, device.current_pcie_link_gen()?)
     }),
@@ -139,24 +167,5 @@ fn memory(device: &Device<'_>, values: &mut Values) -> Result<(), NvmlError> {
     values.set(Field::MemoryUsed, info.used);
     values.set(Field::MemoryFree, info.free);
     values.set(Field::MemoryReserved, info.reserved);
-    Ok(())
-}
-
-/// What DCGM takes for a value that is not there, in °C, is above this.
-const HOTTEST_MEMORY: u64 = 200;
-
-/// NVML has no function for it, only a field.
-fn memory_temperature(device: &Device<'_>, values: &mut Values) -> Result<(), NvmlError> {
-    let mut samples = device.field_values_for(&[FieldId(NVML_FI_DEV_MEMORY_TEMP)])?;
-    let sample = samples.pop().ok_or(NvmlError::NoData)??;
-    let celsius = match sample.value? {
-        SampleValue::U32(value) => Some(value.into()),
-        SampleValue::U64(value) => Some(value),
-        SampleValue::I64(value) => u64::try_from(value).ok(),
-        SampleValue::F64(_) => None,
-    };
-    if let Some(celsius) = celsius.filter(|celsius| *celsius <= HOTTEST_MEMORY) {
-        values.set(Field::TemperatureMemory, celsius);
-    }
     Ok(())
 }

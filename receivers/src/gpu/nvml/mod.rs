@@ -11,12 +11,14 @@
 //!   loaded anew.
 //! * The driver's calls run on one thread of their own. One that hangs holds up nothing else and is told
 //!   by the scrape loop ([`crate::support::scrape`]).
-//! * The library is never asked for what is known to be dear: PCIe throughput blocks 20 ms a call.
+//! * The library is never asked for what is known to be dear: PCIe throughput blocks 20 ms a call. Bytes over
+//!   PCIe come from counts instead, which the driver may keep in 32 bits; their totals are kept here.
 //!
 //! [`Source`] reads in sessions, each from the library's start to its shutdown.
 
 mod calls;
 mod config;
+mod field_values;
 mod session;
 mod source;
 mod verdict;

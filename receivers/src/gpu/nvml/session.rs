@@ -8,8 +8,9 @@ use nvml_wrapper::{Device, Nvml};
 use tracing::{info, warn};
 
 use super::super::reading::{GpuReading, Health, Identity, Reading, Values};
-use super::calls::CallSet;
+use super::calls::{CallSet, Way};
 use super::config::Selection;
+use super::field_values::{self, Counts};
 use super::verdict::Verdict;
 
 /// The library's name when the configuration gives no path; the wrapper's default.
@@ -155,6 +156,7 @@ struct Slot {
     identity: Option<Arc<Identity>>,
     /// What it does not have or permit.
     refused: CallSet,
+    counts: Counts,
     /// It may not be used at all.
     is_barred: bool,
 }
@@ -169,7 +171,13 @@ struct Answer {
 
 impl Slot {
     fn new(index: u32) -> Self {
-        Self { index, identity: None, refused: CallSet::default(), is_barred: false }
+        Self {
+            index,
+            identity: None,
+            refused: CallSet::default(),
+            counts: Counts::default(),
+            is_barred: false,
+        }
     }
 
     fn uuid(&self) -> Option<&str> {
@@ -197,23 +205,81 @@ impl Slot {
             return Ok(None);
         }
         let mut values = Values::default();
-        let (mut errors, mut failure) = (0, None);
+        let mut failures = Vec::new();
         for (place, call) in order.calls.without(self.refused).iter() {
-            let Err(error) = (call.make)(&device, &mut values) else { continue };
-            match Verdict::of(&error) {
-                Verdict::Lost | Verdict::SessionOver => return Err(error),
-                Verdict::Unsupported => drop(self.refused.insert(place)),
-                Verdict::Forbidden => {
-                    self.refused.insert(place);
-                    if told.forbidden.insert(place) {
-                        warn!(receiver = %order.id, call = call.name, %error, "A call is not permitted");
-                    }
-                }
-                Verdict::Transient => (errors, failure) = (errors + 1, Some(error)),
+            if let Way::Alone(make) = &call.way
+                && let Err(error) = make(&device, &mut values)
+            {
+                failures.extend(self.weigh(CallSet::of(place), call.name, error, order, told)?);
             }
         }
-        let health = if errors > 0 && values.is_empty() { Health::Failed } else { Health::Ok };
+        self.read_together(&device, order, told, &mut values, &mut failures)?;
+        let health = if !failures.is_empty() && values.is_empty() { Health::Failed } else { Health::Ok };
+        let (errors, failure) = (failures.len(), failures.pop());
         Ok(Some(Answer { gpu: GpuReading { identity, health, values }, errors, failure }))
+    }
+
+    /// Reads what is asked for in one call; each value can fail on its own.
+    fn read_together(
+        &mut self,
+        device: &Device<'_>,
+        order: &Order,
+        told: &mut Told,
+        values: &mut Values,
+        failures: &mut Vec<NvmlError>,
+    ) -> Result<(), NvmlError> {
+        let (mut all, mut places, mut wanted) = (CallSet::default(), Vec::new(), Vec::new());
+        for (place, call) in order.calls.without(self.refused).iter() {
+            if let Way::Together(value) = &call.way {
+                all.insert(CallSet::of(place));
+                places.push(place);
+                wanted.push(value);
+            }
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let answers = match field_values::ask(device, &wanted) {
+            Ok(answers) => answers,
+            Err(error) => {
+                failures.extend(self.weigh(all, field_values::FUNCTION, error, order, told)?);
+                return Ok(());
+            }
+        };
+        for ((place, value), answer) in places.into_iter().zip(wanted).zip(answers) {
+            match answer {
+                Ok(sample) => value.put(&sample, &mut self.counts, values),
+                Err(error) => {
+                    let call = CallSet::of(place);
+                    failures.extend(self.weigh(call, field_values::FUNCTION, error, order, told)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What an error of some calls means: the error again when they may succeed the next time, and as an
+    /// error when it is about the GPU as a whole or ends the session.
+    fn weigh(
+        &mut self,
+        calls: CallSet,
+        name: &str,
+        error: NvmlError,
+        order: &Order,
+        told: &mut Told,
+    ) -> Result<Option<NvmlError>, NvmlError> {
+        match Verdict::of(&error) {
+            Verdict::Lost | Verdict::SessionOver => return Err(error),
+            Verdict::Transient => return Ok(Some(error)),
+            Verdict::Unsupported => drop(self.refused.insert(calls)),
+            Verdict::Forbidden => {
+                self.refused.insert(calls);
+                if told.forbidden.insert(calls) {
+                    warn!(receiver = %order.id, call = name, %error, "A call is not permitted");
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Turns an error about the GPU as a whole into what is told of it.
@@ -242,6 +308,10 @@ impl Slot {
             }
             verdict => verdict == Verdict::Lost,
         };
+        if is_lost {
+            // It comes back with counts that began anew, which are not ones that passed their end.
+            self.counts = Counts::default();
+        }
         let known = self.identity.clone().or(fallback);
         let identity = known.unwrap_or_else(|| Arc::new(nameless(self.index, driver)));
         told.fails(&identity, &error, order);

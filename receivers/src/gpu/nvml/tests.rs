@@ -96,6 +96,78 @@ fn energy_follows_the_counter() {
     assert_eq!(energies, [Some(1.0), Some(1.5), Some(2.0)]);
 }
 
+/// Bytes over PCIe grow on when the driver's 32 bits wrap, for each direction and GPU on its own; a count
+/// of 64 bits is handed on, and so is that it began anew.
+#[test]
+fn bytes_over_pcie_are_a_running_total() {
+    const END: f64 = 4_294_967_296.0;
+    let cases = [
+        ("100 4294967295 0 4294967295", [100.0, END - 1.0, END, 2.0 * END - 1.0], BOOT),
+        ("4294967000 200 200 100", [END - 296.0, END + 200.0, END + 200.0, 2.0 * END + 100.0], BOOT),
+        ("0 0 7 7", [0.0, 0.0, 7.0, 7.0], BOOT),
+        ("5000000000 5000000010 9000000000 9000000001", [5e9, 5e9 + 10.0, 9e9, 9e9 + 1.0], BOOT),
+        ("4294967295 4294967296 4294967297 4294967297", [END - 1.0, END, END + 1.0, END + 1.0], BOOT),
+        ("9000000000 9000000001 5000000000 5000000000", [9e9, 9e9 + 1.0, 5e9, 5e9], BOOT + 2_000_000_000),
+    ];
+    for (raw, expected, since) in cases {
+        for (key, series) in [("transmitted", "hw.gpu.io/transmit"), ("received", "hw.gpu.io/receive")] {
+            let mut rig = Rig::playing(&format!(
+                "devices = 2\n*.pcie.transmitted = 5 +1\n*.pcie.received = 5 +1\n1.pcie.{key} = {raw}"
+            ));
+            let pages: Vec<Page> = (0..4).map(|_| rig.read()).collect();
+            let read = |gpu: &str| pages.iter().map(|page| page.value(gpu, series)).collect::<Vec<_>>();
+            assert_eq!(read("gpu1"), expected.map(Some), "{series}: {raw}");
+            assert_eq!(read("gpu0"), [5.0, 6.0, 7.0, 8.0].map(Some), "{series}: {raw}");
+            let last = pages[3].points.iter().find(|point| point.gpu() == "gpu1" && point.series() == series);
+            assert_eq!(last.map(|point| point.since), Some(since), "{series}: {raw}");
+        }
+    }
+}
+
+/// A total is not carried over a loss of the GPU or an exchange of the driver: the counts that follow
+/// began anew, and their points say so.
+#[test]
+fn totals_of_bytes_over_pcie_end_with_what_counted_them() {
+    for code in ["GPU_IS_LOST", "LIB_RM_VERSION_MISMATCH"] {
+        let mut rig = Rig::playing("*.pcie.transmitted = 4294967000 200\n*.power = 1");
+        rig.read();
+        let last = rig.read();
+        assert_eq!(last.value("gpu0", "hw.gpu.io/transmit"), Some(4_294_967_496.0), "{code}");
+        rig.fake.play(&format!("*.* = {code}")).expect("written");
+        assert_eq!(rig.read().value("gpu0", "hw.gpu.io/transmit"), None, "{code}");
+        rig.fake.play("*.pcie.transmitted = 150\n*.power = 1").expect("written");
+        let page = rig.read();
+        let point = page.points.iter().find(|point| point.name == "hw.gpu.io").expect("is there");
+        assert_eq!((point.value, point.since), (150.0, last.points[0].time), "{code}");
+    }
+}
+
+/// A driver that does not know a value's number calls it invalid: the value is absent, is no error, and
+/// is not asked for again.
+#[test]
+fn a_driver_older_than_a_value_lacks_it() {
+    let script = "journal = on\n*.pcie.received = INVALID_ARGUMENT\n*.pcie.transmitted = 9\n*.power = 1";
+    let mut rig = Rig::playing(script);
+    for _ in 0..3 {
+        let page = rig.read();
+        assert_eq!(page.value("gpu0", "hw.gpu.io/receive"), None);
+        assert_eq!(page.value("gpu0", "hw.gpu.io/transmit"), Some(9.0));
+        assert_eq!(page.errors, 0);
+    }
+    assert_eq!((rig.fake.count("pcie.received 0"), rig.fake.count("pcie.transmitted 0")), (1, 3));
+}
+
+/// A value that could not be read once does not disturb its total, nor the other direction's.
+#[test]
+fn a_gap_keeps_the_total_of_bytes_over_pcie() {
+    let mut rig = Rig::playing("*.pcie.received = 4294967290 UNKNOWN 10\n*.pcie.transmitted = 1 2 3");
+    let pages: Vec<Page> = (0..3).map(|_| rig.read()).collect();
+    let values = |series: &str| pages.iter().map(|page| page.value("gpu0", series)).collect::<Vec<_>>();
+    assert_eq!(values("hw.gpu.io/receive"), [Some(4_294_967_290.0), None, Some(4_294_967_306.0)]);
+    assert_eq!(values("hw.gpu.io/transmit"), [Some(1.0), Some(2.0), Some(3.0)]);
+    assert_eq!(pages.iter().map(|page| page.errors).collect::<Vec<_>>(), [0, 1, 0]);
+}
+
 /// What a machine's GPUs do not have is absent and nothing else is; never 0, never an error.
 #[test]
 fn machines_differ_in_what_they_have() {
@@ -104,9 +176,10 @@ fn machines_differ_in_what_they_have() {
         all.iter().filter(|series| !missing.iter().any(|name| series.starts_with(name))).cloned().collect()
     };
     let cases = [
-        (scripts::A100_NO_ECC, without(&["hw.errors"])),
+        // Drivers count bytes over PCIe since 555; those of the A100 are older.
+        (scripts::A100_NO_ECC, without(&["hw.errors", "hw.gpu.io"])),
         // Under MIG the whole GPU has no utilization; its parts have.
-        (scripts::A100_MIG, without(&["hw.gpu.utilization"])),
+        (scripts::A100_MIG, without(&["hw.gpu.utilization", "hw.gpu.io"])),
         (scripts::GEFORCE, without(&["hw.errors", "hw.temperature/memory"])),
     ];
     for (script, expected) in cases {
@@ -124,16 +197,28 @@ fn machines_differ_in_what_they_have() {
 fn switched_off_metrics_cost_nothing() {
     let script = format!("{}\njournal = on", scripts::EIGHT_H200);
     let yaml = "{metrics: {hw.power: {enabled: false}, hw.temperature: {enabled: false}, \
-                hw.gpu.memory.utilization: {enabled: false}, hw.gpu.utilization: {enabled: true}}}";
+                hw.gpu.io: {enabled: false}, hw.gpu.memory.utilization: {enabled: false}, hw.gpu.utilization: {enabled: true}}}";
     let mut rig = Rig::configured(yaml, &script);
     let series = rig.read().series("gpu3");
-    for name in ["hw.power", "hw.temperature/gpu", "hw.temperature/memory", "hw.gpu.memory.utilization"] {
+    for name in [
+        "hw.power",
+        "hw.temperature/gpu",
+        "hw.temperature/memory",
+        "hw.gpu.io/transmit",
+        "hw.gpu.io/receive",
+        "hw.gpu.memory.utilization",
+    ] {
         assert!(!series.iter().any(|series| series == name), "{name}");
     }
     assert!(series.iter().any(|series| series == "hw.gpu.memory.usage"));
-    for (call, count) in
-        [("power 3", 0), ("temperature.gpu 3", 0), ("temperature.memory 3", 0), ("energy 3", 1)]
-    {
+    for (call, count) in [
+        ("power 3", 0),
+        ("temperature.gpu 3", 0),
+        ("temperature.memory 3", 0),
+        ("pcie.transmitted 3", 0),
+        ("pcie.received 3", 0),
+        ("energy 3", 1),
+    ] {
         assert_eq!(rig.fake.count(call), count, "{call}");
     }
 }

@@ -11,7 +11,7 @@ use super::super::source::Pause;
 use super::rig::{AT_ONCE, Page, Rig};
 
 /// Each call's name in a script, and the series that come from it.
-const SERIES: [(&str, &[&str]); 19] = [
+const SERIES: [(&str, &[&str]); 21] = [
     ("utilization.gpu", &["hw.gpu.utilization/general"]),
     ("utilization.encoder", &["hw.gpu.utilization/encoder"]),
     ("utilization.decoder", &["hw.gpu.utilization/decoder"]),
@@ -26,6 +26,8 @@ const SERIES: [(&str, &[&str]); 19] = [
     ("clock.memory", &["gpu.clock.frequency/memory"]),
     ("clock.video", &["gpu.clock.frequency/video"]),
     ("pcie.replays", &["gpu.pcie.replays"]),
+    ("pcie.transmitted", &["hw.gpu.io/transmit"]),
+    ("pcie.received", &["hw.gpu.io/receive"]),
     ("pcie.generation", &["gpu.pcie.link.generation"]),
     ("pcie.width", &["gpu.pcie.link.width"]),
     ("ecc.corrected", &["hw.errors/corrected"]),
@@ -114,7 +116,7 @@ fn functions_that_are_missing_are_values_that_are_missing() {
         ),
         ("nvmlDeviceGetUtilizationRates", &["hw.gpu.utilization/general"]),
         ("nvmlDeviceGetTotalEnergyConsumption", &["hw.energy"]),
-        ("nvmlDeviceGetFieldValues", &["hw.temperature/memory"]),
+        ("nvmlDeviceGetFieldValues", &["hw.gpu.io/receive", "hw.gpu.io/transmit", "hw.temperature/memory"]),
         ("nvmlDeviceGetTotalEccErrors", &["hw.errors/corrected", "hw.errors/uncorrected"]),
         ("nvmlDeviceGetSerial", &[]),
     ];
