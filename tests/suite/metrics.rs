@@ -127,7 +127,7 @@ receivers:
     collection_interval: 1s
     initial_delay: 0s
     scrapers: {{cpu: , memory: {{metrics: {{system.memory.limit: {{enabled: true}}}}}}, load: , disk: , filesystem: , network: , paging: , processes: , system: }}
-  nvml: {{collection_interval: 1s, initial_delay: 0s, library_path: {library}}}
+  nvml: {{collection_interval: 1s, initial_delay: 0s, library_path: {library}, metrics: {{hw.gpu.io: {{enabled: true}}}}}}
 exporters:
   prometheus_remote_write: {{endpoint: {prometheus}}}
   otlp_grpc: {{endpoint: {jaeger}, tls: {{insecure: true}}}}

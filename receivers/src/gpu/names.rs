@@ -111,6 +111,10 @@ const fn on(info: MetricInfo, points: &'static [Point]) -> Metric {
     Metric { info, is_default: true, points }
 }
 
+const fn off(info: MetricInfo, points: &'static [Point]) -> Metric {
+    Metric { info, is_default: false, points }
+}
+
 const fn point(value: Value) -> Point {
     Point { value, attributes: &[], sensor: None }
 }
@@ -204,7 +208,9 @@ pub static OPENTELEMETRY: Profile = Profile {
                 with(Value::Times(Field::ClockVideo, HERTZ_PER_MEGAHERTZ), &[("gpu.clock.domain", "video")]),
             ],
         ),
-        on(
+        // The width of the driver's counts is not documented. If it is 32 bits, a busy GPU passes their end
+        // more than once between two readings, and no total is better than a wrong one.
+        off(
             MetricInfo::counter("hw.gpu.io", "By", "Bytes that the GPU sent and received over PCIe"),
             &[
                 with(Value::Plain(Field::PcieTransmitted), &[("network.io.direction", "transmit")]),

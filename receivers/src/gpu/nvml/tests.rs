@@ -192,6 +192,15 @@ fn machines_differ_in_what_they_have() {
     assert!(rig.read().points.iter().all(|point| !point.attributes.contains_key("hw.serial_number")));
 }
 
+/// Whoever does not ask for the bytes over PCIe does not get totals that may be too low.
+#[test]
+fn bytes_over_pcie_have_to_be_asked_for() {
+    let script = format!("{}\njournal = on", scripts::EIGHT_H200);
+    let mut rig = Rig::configured("{}", &script);
+    assert!(!rig.read().series("gpu0").iter().any(|series| series.starts_with("hw.gpu.io")));
+    assert_eq!((rig.fake.count("pcie.received 0"), rig.fake.count("power 0")), (0, 1));
+}
+
 /// A metric that is switched off is not made, and the driver is not asked for it.
 #[test]
 fn switched_off_metrics_cost_nothing() {

@@ -38,8 +38,9 @@ pub struct Rig {
 
 impl Rig {
     /// A receiver with the default configuration on a machine that plays `script`.
+    /// With every metric on.
     pub fn playing(script: &str) -> Self {
-        Self::configured("{}", script)
+        Self::configured("{metrics: {hw.gpu.io: {enabled: true}}}", script)
     }
 
     pub fn configured(yaml: &str, script: &str) -> Self {
