@@ -123,7 +123,18 @@ impl<'a> AnyValue<'a> {
     pub const EMPTY: Self = Self(&[]);
 
     /// What it holds; of several, the last, as in any oneof.
+    #[inline]
     pub fn get(self) -> Any<'a> {
+        match self.0 {
+            // As every SDK writes it: one text of at most 127 bytes, nothing else.
+            [0x0a, length @ ..=0x7f, text @ ..] if usize::from(*length) == text.len() => {
+                Any::String(std::str::from_utf8(text).unwrap_or(""))
+            }
+            _ => self.get_unusual(),
+        }
+    }
+
+    fn get_unusual(self) -> Any<'a> {
         Fields::of(self.0).fold(Any::Empty, |held, field| match (field.number, field.value) {
             (1, value) => Any::String(value.text()),
             (2, value) => Any::Bool(value.number() != 0),
