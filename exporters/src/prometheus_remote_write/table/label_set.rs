@@ -60,13 +60,20 @@ pub(in crate::prometheus_remote_write) struct Extra {
     pub(super) hash: Lanes,
 }
 
-/// An attribute as a label. Its name, and its value unless that is text already, stand in a buffer that all
-/// attributes of a point share.
+/// The buffers that attributes share: their label names, and values that are not text on the wire.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::prometheus_remote_write) struct Texts<'t> {
+    pub(in crate::prometheus_remote_write) names: &'t str,
+    pub(in crate::prometheus_remote_write) values: &'t str,
+}
+
+/// An attribute as a label. Its name, and its value unless that is text already, stand in [`Texts`].
 #[derive(Clone, Copy, Debug)]
 pub(in crate::prometheus_remote_write) struct Attribute<'a> {
     /// The attribute's own key.
     pub(in crate::prometheus_remote_write) key: &'a str,
-    name: Span,
+    /// Where its label name stands.
+    pub(in crate::prometheus_remote_write) name: Span,
     value: Text<'a>,
     /// It is the resource's, which replaces a point's attribute of the same key.
     pub(in crate::prometheus_remote_write) is_of_resource: bool,
@@ -79,21 +86,20 @@ enum Text<'a> {
 }
 
 impl<'a> Attribute<'a> {
-    /// An attribute whose label name is what stands in `text` from `name` on.
+    /// An attribute whose label name stands at `name`; a value that is not text on the wire goes to `values`.
     pub(in crate::prometheus_remote_write) fn new(
         key: &'a str,
-        name: usize,
+        name: Span,
         value: Cow<'a, str>,
         is_of_resource: bool,
-        text: &mut String,
+        values: &mut String,
     ) -> Self {
-        let name = Span::new(name, text.len());
         let value = match value {
             Cow::Borrowed(value) => Text::Borrowed(value),
             Cow::Owned(value) => {
-                let start = text.len();
-                text.push_str(&value);
-                Text::Kept(Span::new(start, text.len()))
+                let start = values.len();
+                values.push_str(&value);
+                Text::Kept(Span::new(start, values.len()))
             }
         };
         Self { key, name, value, is_of_resource }
@@ -101,8 +107,8 @@ impl<'a> Attribute<'a> {
 
     /// The label's name.
     #[inline]
-    pub(in crate::prometheus_remote_write) fn name<'t>(&self, text: &'t str) -> &'t str {
-        &text[self.name.start as usize..self.name.end as usize]
+    pub(in crate::prometheus_remote_write) fn name<'t>(&self, texts: Texts<'t>) -> &'t str {
+        &texts.names[self.name.start as usize..self.name.end as usize]
     }
 
     /// How long name and value are together.
@@ -115,13 +121,13 @@ impl<'a> Attribute<'a> {
     }
 
     /// The label's value.
-    pub(in crate::prometheus_remote_write) fn value<'t>(&self, text: &'t str) -> &'t str
+    pub(in crate::prometheus_remote_write) fn value<'t>(&self, texts: Texts<'t>) -> &'t str
     where
         'a: 't,
     {
         match self.value {
             Text::Borrowed(value) => value,
-            Text::Kept(span) => &text[span.start as usize..span.end as usize],
+            Text::Kept(span) => &texts.values[span.start as usize..span.end as usize],
         }
     }
 }
@@ -220,14 +226,14 @@ impl LabelSet {
         hashes: &Hashes,
         context: &Context,
         attributes: &[Attribute<'_>],
-        text: &str,
+        texts: Texts<'_>,
     ) -> Self {
         let mut writer = Writer::new(out, hashes);
         let mut labels = context.labels.as_slice();
         let mut rest = attributes;
         while let Some(attribute) = rest.first() {
-            let name = attribute.name(text);
-            let same = 1 + rest[1..].iter().take_while(|other| other.name(text) == name).count();
+            let name = attribute.name(texts);
+            let same = 1 + rest[1..].iter().take_while(|other| other.name(texts) == name).count();
             let (group, behind) = rest.split_at(same);
             rest = behind;
             let mut is_placed = false;
@@ -244,7 +250,7 @@ impl LabelSet {
                 labels = others;
             }
             if !is_placed {
-                writer.attributes(name, group, text);
+                writer.attributes(name, group, texts);
             }
         }
         for label in labels {
@@ -340,13 +346,13 @@ impl<'o, 'h> Writer<'o, 'h> {
         self.placed(&label.name, start, label.value.of(&context.bytes));
     }
 
-    fn attributes(&mut self, name: &str, group: &[Attribute<'_>], text: &str) {
+    fn attributes(&mut self, name: &str, group: &[Attribute<'_>], texts: Texts<'_>) {
         let start = self.out.len();
         let several;
         let value = if let [single] = group {
-            single.value(text)
+            single.value(texts)
         } else {
-            several = joined(group, text);
+            several = joined(group, texts);
             &several
         };
         put_label(self.out, name, value);
@@ -411,10 +417,10 @@ fn compare(name: &str, other: &str) -> Ordering {
 }
 
 /// The different values of attributes whose names became the same.
-fn joined(group: &[Attribute<'_>], text: &str) -> String {
+fn joined(group: &[Attribute<'_>], texts: Texts<'_>) -> String {
     let mut joined = String::new();
     for attribute in group {
-        let value = attribute.value(text);
+        let value = attribute.value(texts);
         if joined.is_empty() {
             joined.push_str(value);
         } else if joined != value {

@@ -21,7 +21,9 @@ use hashbrown::HashMap;
 
 pub(super) use identity::Hashes;
 use identity::Lanes;
-pub(super) use label_set::{Attribute, Context, ContextBuilder, Extra, ExtraKind, LabelSet, put_label};
+pub(super) use label_set::{
+    Attribute, Context, ContextBuilder, Extra, ExtraKind, LabelSet, Texts, put_label,
+};
 pub(super) use points::PointSet;
 
 /// What a buffer of bytes keeps between batches.
@@ -42,7 +44,7 @@ pub(super) struct Span {
 }
 
 impl Span {
-    fn new(start: usize, end: usize) -> Self {
+    pub(super) fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
     }
 
@@ -215,9 +217,9 @@ impl Table {
         &mut self,
         context: &Context,
         attributes: &[Attribute<'_>],
-        text: &str,
+        texts: Texts<'_>,
     ) -> PointLabels {
-        let set = LabelSet::write(&mut self.labels, &self.hashes, context, attributes, text);
+        let set = LabelSet::write(&mut self.labels, &self.hashes, context, attributes, texts);
         PointLabels { set, index: None }
     }
 

@@ -46,7 +46,7 @@ fn labels_are_kept_for_series_only() {
     let context = context.build();
     let name = table.name("g", "");
     for time in 0..100 {
-        let mut labels = table.point_labels(&context, &[], "");
+        let mut labels = table.point_labels(&context, &[], Texts { names: "", values: "" });
         table.add(&mut labels, name, None, time, Value::Float(0), 0);
         table.end_point(labels);
     }

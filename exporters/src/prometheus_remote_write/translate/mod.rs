@@ -338,8 +338,7 @@ impl<'a, 't> Walk<'a, 't> {
 
     /// The labels of the point whose attributes are in the scratch and were checked.
     fn labels(&mut self, context: &Context) -> PointLabels {
-        let Scratch { attributes, text, .. } = &self.scratch;
-        self.to.table.point_labels(context, attributes, text)
+        self.to.table.point_labels(context, &self.scratch.attributes, self.scratch.texts())
     }
 
     /// What a delta point is known by: its metric and its attributes, in whatever order.
@@ -347,7 +346,7 @@ impl<'a, 't> Walk<'a, 't> {
         let hashes = &self.to.hashes;
         let mut sum = [0u64; 2];
         for attribute in self.scratch.attributes.iter().filter(|attribute| !attribute.is_of_resource) {
-            let value = attribute.value(&self.scratch.text);
+            let value = attribute.value(self.scratch.texts());
             let lanes = hashes.of_pair(attribute.key, value);
             sum = [sum[0].wrapping_add(lanes[0]), sum[1].wrapping_add(lanes[1])];
         }

@@ -815,6 +815,20 @@ fn compare_cut_with_whole(seed: u64, items: usize) -> Result<(), TestCaseError> 
     Ok(())
 }
 
+/// Attributes with few keys, some of which become the same label or none.
+fn attributes() -> impl Strategy<Value = Vec<KeyValue>> {
+    let long = "k".repeat(20_000);
+    let keys = ["a", "a.b", "a_b", "b", "__name__", "__", "9", "service.name", &long].map(str::to_owned);
+    let value = prop_oneof![
+        Just(AnyVariant::StringValue(String::new())),
+        "[a-c]{1,2}".prop_map(AnyVariant::StringValue),
+        (0i64..3).prop_map(AnyVariant::IntValue),
+    ];
+    let pair = (proptest::sample::select(keys.to_vec()), value);
+    let attributes = proptest::collection::vec(pair, 0..6);
+    attributes.prop_map(|list| list.into_iter().map(|(key, value)| attribute(&key, value)).collect())
+}
+
 proptest! {
     /// Any request that the walk lets pass is translated: the result decodes, labels are in order, no
     /// series has two samples of a time.
@@ -845,6 +859,25 @@ proptest! {
     #[test]
     fn the_cut_into_batches_changes_nothing(seed in any::<u64>(), items in 1usize..4) {
         compare_cut_with_whole(seed, items)?;
+    }
+
+    /// What is kept of one point for the next changes nothing: each is translated as if it were alone,
+    /// whatever keys it has in whatever order.
+    #[test]
+    fn points_do_not_depend_on_each_other(points in proptest::collection::vec(attributes(), 2..12)) {
+        let points: Vec<NumberDataPoint> =
+            (1..).zip(points).map(|(time, attributes)| point(time, 1.0, attributes)).collect();
+        let settings = Settings {
+            promote: Promote::All { without_service: false },
+            target_info: false,
+            ..plain()
+        };
+        let resource = vec![text("b", "resource"), text("service.name", "engine")];
+        let translate =
+            |points| lines(settings.clone(), &request(resource.clone(), vec![gauge("g", points)]));
+        let mut alone: Vec<String> = points.iter().flat_map(|point| translate(vec![point.clone()])).collect();
+        alone.sort();
+        prop_assert_eq!(translate(points), alone);
     }
 
     /// A damaged request that the walk still lets pass does no harm.
