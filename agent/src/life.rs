@@ -16,8 +16,9 @@ use crate::cli::{Failure, Options};
 use crate::configuration::{self, Configuration, warning_lines};
 use crate::run_section::{Facts, RunFolder, RunSection};
 use crate::service::page::{MetricsPage, RunningPage};
+use crate::service_manager::Watchdog;
 use crate::signals::StopSignals;
-use crate::{embedded, logging, runtime};
+use crate::{embedded, logging, runtime, service_manager};
 
 /// `spindle run`.
 pub fn run(options: &Options) -> Result<(), Failure> {
@@ -40,9 +41,12 @@ async fn live(configuration: Configuration, options: &Options) -> Result<(), Fai
     let (graph, page) = start(configuration, options, &board)?;
     board.set_process(Status::Ok);
     info!("Everything is ready. Begin running and processing data.");
+    service_manager::ready();
+    let _watchdog = Watchdog::start();
     let signal = signals.next().await;
     info!(signal, "Received signal from OS");
     board.set_process(Status::Stopping);
+    service_manager::stopping();
     info!("Starting shutdown...");
     stop(graph, page, options, &mut signals).await
 }

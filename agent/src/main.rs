@@ -16,6 +16,7 @@ mod pages;
 mod run_section;
 mod runtime;
 mod service;
+mod service_manager;
 mod signals;
 
 use std::process::ExitCode;

@@ -18,6 +18,7 @@ mod samples;
 mod sdks;
 mod secrets;
 mod self_telemetry;
+mod service_manager;
 mod tls;
 mod traces;
 mod without_config;
