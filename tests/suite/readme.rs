@@ -1,5 +1,7 @@
 //! The commands of the README, as they stand there; only ports and programs are exchanged for the test's own.
 
+use std::path::Path;
+
 use harness::agent::{Agent, AgentBuilder, binary};
 use harness::jaeger::{self, Jaeger};
 use harness::peers::repository;
@@ -79,6 +81,36 @@ async fn a_collectors_file_validates() {
         .await
         .unwrap();
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+}
+
+/// The page on delivery promises nothing that no test holds it to.
+#[test]
+fn each_sentence_about_delivery_is_a_test() {
+    let page = std::fs::read_to_string(repository().join("docs/delivery.md")).unwrap();
+    let tests = tests_below(repository());
+    let sentences: Vec<&str> =
+        page.split("\n* ").skip(1).map(|rest| rest.split("\n\n").next().unwrap()).collect();
+    assert!(sentences.len() > 20);
+    for sentence in sentences {
+        let name = sentence.trim_end().strip_suffix("`)").and_then(|rest| rest.rsplit_once("(`"));
+        let (_, name) = name.unwrap_or_else(|| panic!("no test is named behind: {sentence}"));
+        assert!(tests.contains(&format!("fn {name}()")), "there is no test {name}");
+    }
+}
+
+/// The text of all files that hold tests.
+fn tests_below(folder: &Path) -> String {
+    let mut text = String::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if path.is_dir() && !name.starts_with('.') && !["target", "node_modules"].contains(&name.as_str()) {
+            text.push_str(&tests_below(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            text.push_str(&std::fs::read_to_string(&path).unwrap());
+        }
+    }
+    text
 }
 
 /// The links of the README lead to files.
