@@ -323,8 +323,8 @@ fn says_what_cannot_be() {
             "compression_params::level: unsupported parameters {Level:-3} for compression type \"gzip\"",
         ),
         (
-            "{endpoint: \"http://h\", proxy_url: \"http://p\"}",
-            "proxy_url: proxies are not built into this version of spindle yet",
+            "{endpoint: \"http://h\", proxy_url: \"socks5://p\"}",
+            "proxy_url: only proxies with http:// can be used by this version of spindle, this one has socks5://",
         ),
         (
             "{endpoint: \"http://h\", cookies: {enabled: true}}",

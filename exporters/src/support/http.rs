@@ -6,16 +6,17 @@
 //! * A call that is given up after waiting for an answer in vain closes its connection to further calls: the
 //!   other end may be gone.
 //! * User and password of a URL become an `Authorization` header ([`Target`]) and appear nowhere else.
-//! * Redirects are not followed, and proxies are not used.
+//! * Redirects are not followed. Proxies are used as [`proxy`] says.
 
+mod proxy;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
-use http::header::{HeaderValue, RETRY_AFTER, USER_AGENT};
+use http::header::{HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -36,6 +37,7 @@ use tokio::time::Instant;
 use super::auth::{Auth, check_auth};
 use super::headers;
 use super::target::{CONNECT_TIMEOUT, KEEP_ALIVE, PATIENCE};
+use proxy::{Proxies, ProxyConnector};
 
 /// What is read of an answer; error texts are shorter. The Collector's own bound.
 const MAX_RESPONSE: usize = 64 * 1024;
@@ -69,7 +71,7 @@ pub struct HttpClientKeys {
     pub http2_ping_timeout: types::Duration,
     /// Offer HTTP/2 to TLS servers. Default true.
     pub force_attempt_http2: bool,
-    /// Not built yet.
+    /// A proxy, `http://[user:password@]host:port`, for all requests. Without it the environment's count.
     pub proxy_url: String,
     /// Not built yet.
     pub cookies: Cookies,
@@ -131,8 +133,10 @@ pub fn check_keys(keys: &HttpClientKeys, protocol: &[&str], check: &mut Check<'_
     headers::check_headers(&keys.headers, protocol, check);
     keys.tls.validate(&mut check.below("tls"));
     check_auth(keys.auth.as_ref(), &keys.middlewares, check);
-    if !keys.proxy_url.is_empty() {
-        check.error("proxy_url", "proxies are not built into this version of spindle yet");
+    if !keys.proxy_url.is_empty()
+        && let Err(message) = proxy::check(&keys.proxy_url)
+    {
+        check.error("proxy_url", message);
     }
     if keys.cookies.enabled {
         check.error("cookies::enabled", "cookies are not built into this version of spindle yet");
@@ -141,8 +145,9 @@ pub fn check_keys(keys: &HttpClientKeys, protocol: &[&str], check: &mut Check<'_
 
 /// A client and the headers of its requests.
 pub struct HttpClient {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<ProxyConnector>, Full<Bytes>>,
     headers: HeaderMap,
+    proxies: Proxies,
     /// A permit for each request that may be on its way.
     slots: Option<Semaphore>,
 }
@@ -150,7 +155,8 @@ pub struct HttpClient {
 impl HttpClient {
     /// A client; connects on the first call. `protocol` are headers that users cannot set ([`headers`]).
     pub fn new(keys: &HttpClientKeys, protocol: &[&str], context: &BuildContext) -> Result<Self, BuildError> {
-        let connector = connector(keys)?;
+        let proxies = Proxies::new(&keys.proxy_url, |name| std::env::var(name).ok())?;
+        let connector = connector(keys, proxies.clone())?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder
             .timer(TokioTimer::new())
@@ -174,7 +180,7 @@ impl HttpClient {
             0 => None,
             most => Some(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
         };
-        Ok(Self { client: builder.build(connector), headers, slots })
+        Ok(Self { client: builder.build(connector), headers, proxies, slots })
     }
 
     /// Makes one call. Configured headers are added where the request has none of that name.
@@ -191,6 +197,9 @@ impl HttpClient {
             if !parts.headers.contains_key(name) {
                 parts.headers.insert(name, value.clone());
             }
+        }
+        if let Some(authorization) = self.proxies.authorization(&parts.uri) {
+            parts.headers.insert(PROXY_AUTHORIZATION, authorization);
         }
         let shown = shown(&parts.uri);
         let mut request = Request::from_parts(parts, Full::new(body));
@@ -238,7 +247,7 @@ async fn read(mut incoming: Incoming) -> Bytes {
     collected.freeze()
 }
 
-fn connector(keys: &HttpClientKeys) -> Result<HttpsConnector<HttpConnector>, BuildError> {
+fn connector(keys: &HttpClientKeys, proxies: Proxies) -> Result<HttpsConnector<ProxyConnector>, BuildError> {
     let builder =
         HttpsConnectorBuilder::new().with_tls_config(tls::client(&keys.tls, "tls")?).https_or_http();
     let builder = match keys.tls.server_name_override.as_str() {
@@ -256,10 +265,11 @@ fn connector(keys: &HttpClientKeys) -> Result<HttpsConnector<HttpConnector>, Bui
     tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
     tcp.set_keepalive(Some(KEEP_ALIVE));
     tcp.set_keepalive_interval(Some(KEEP_ALIVE));
+    let connector = ProxyConnector { tcp, proxies };
     Ok(if keys.force_attempt_http2 {
-        builder.enable_all_versions().wrap_connector(tcp)
+        builder.enable_all_versions().wrap_connector(connector)
     } else {
-        builder.enable_http1().wrap_connector(tcp)
+        builder.enable_http1().wrap_connector(connector)
     })
 }
 

@@ -174,7 +174,7 @@ fn says_what_cannot_be() {
             "{auth: {authenticator: basicauth}}",
             "auth: authenticators are not built into this version of spindle yet",
         ),
-        ("{proxy_url: 'http://p'}", "proxy_url: proxies are not built into this version of spindle yet"),
+        ("{proxy_url: p}", "proxy_url: the proxy must be a URL with http://"),
         (
             "{cookies: {enabled: true}}",
             "cookies::enabled: cookies are not built into this version of spindle yet",

@@ -8,10 +8,10 @@ use super::*;
 use crate::support::testing::{Backend, Certificates, Frames, Reply, Reserved, http, http_with};
 
 /// The headers that a test's exporter writes itself.
-const PROTOCOL: &[&str] = &["x-version"];
+pub(super) const PROTOCOL: &[&str] = &["x-version"];
 
 /// A component whose keys are the shared ones.
-struct Keys;
+pub(super) struct Keys;
 
 impl Factory for Keys {
     type Config = HttpClientKeys;
@@ -280,10 +280,6 @@ async fn a_status_says_whether_and_when_to_send_again() {
 #[test]
 fn says_what_is_not_built_yet() {
     let cases = [
-        (
-            "{proxy_url: \"http://proxy:3128\"}",
-            "proxy_url: proxies are not built into this version of spindle yet",
-        ),
         (
             "{cookies: {enabled: true}}",
             "cookies::enabled: cookies are not built into this version of spindle yet",
