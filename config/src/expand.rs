@@ -7,7 +7,8 @@
 //!   wanted, is that text word for word; inside a longer string it is text. `$$` is a dollar sign.
 //!
 //! Expansion is bounded: at most [`MAX_EXPANSIONS`] references in all and [`MAX_REFERENCES_DEEP`] within
-//! one another, and the tree stays within [`MAX_DEPTH`]. What a secret key refers to is not quoted in
+//! one another, which lead to at most [`MAX_EXPANDED_BYTES`], and the tree stays within [`MAX_DEPTH`]. It
+//! takes time by the length of what is written and read. What a secret key refers to is not quoted in
 //! messages, and the texts it comes from are hidden.
 
 mod retrieve;
@@ -19,6 +20,11 @@ use crate::{Diagnostic, Diagnostics};
 
 /// More references than any configuration has.
 pub const MAX_EXPANSIONS: usize = 10_000;
+/// More text than all references of a configuration lead to, in bytes. A value counts as [`VALUE_BYTES`] at
+/// least, so that short text for many values is bounded too.
+pub const MAX_EXPANDED_BYTES: usize = 4 << 20;
+/// What a value takes at least.
+const VALUE_BYTES: usize = 64;
 /// References within what references refer to.
 pub const MAX_REFERENCES_DEEP: usize = 32;
 
@@ -29,7 +35,7 @@ pub fn expand(
     surroundings: &dyn Surroundings,
     diagnostics: &mut Diagnostics,
 ) {
-    Expander { texts, surroundings, diagnostics, expansions: 0, active: Vec::new() }
+    Expander { texts, surroundings, diagnostics, expansions: 0, bytes: 0, active: Vec::new() }
         .node(root, Place::default());
 }
 
@@ -38,6 +44,8 @@ struct Expander<'a> {
     surroundings: &'a dyn Surroundings,
     diagnostics: &'a mut Diagnostics,
     expansions: usize,
+    /// What they led to, in bytes.
+    bytes: usize,
     /// The references whose values are being expanded, to find those that refer to themselves.
     active: Vec<String>,
 }
@@ -90,6 +98,7 @@ impl Expander<'_> {
     fn string(&mut self, text: &str, origin: Origin, place: Place) -> Expanded {
         let mut out = String::with_capacity(text.len());
         let mut references = Vec::new();
+        let closings = closings(text);
         let mut rest = text;
         while let Some(at) = rest.find('$') {
             out.push_str(&rest[..at]);
@@ -97,7 +106,7 @@ impl Expander<'_> {
             if let Some(behind) = tail.strip_prefix("$$") {
                 out.push('$');
                 rest = behind;
-            } else if let Some(length) = reference_length(tail) {
+            } else if let Some(length) = closings.reference_length(text.len() - tail.len()) {
                 let target = self.reference(&tail[2..length - 1], origin, place);
                 if length == text.len() {
                     return whole(target, origin);
@@ -137,6 +146,14 @@ impl Expander<'_> {
             return Node::null(origin);
         }
         let mut node = self.retrieve(&uri, origin, place);
+        self.bytes += node.written().map_or(0, str::len).max(VALUE_BYTES * node.size());
+        if self.bytes > MAX_EXPANDED_BYTES {
+            // Nothing more is expanded, and one error says so.
+            self.expansions = MAX_EXPANSIONS;
+            self.error(origin, format!("references lead to more than {} MiB", MAX_EXPANDED_BYTES >> 20));
+            self.expansions += 1;
+            return Node::null(origin);
+        }
         if place.level + node.depth() > MAX_DEPTH {
             self.error(origin, format!("{shown} is nested deeper than {MAX_DEPTH} levels"));
             return Node::null(origin);
@@ -167,29 +184,38 @@ fn shown(inner: &str, place: Place) -> String {
     if place.secret { "this reference".to_owned() } else { format!("${{{inner}}}") }
 }
 
-/// The length of the `${...}` that `text` starts with, braces balanced.
-fn reference_length(text: &str) -> Option<usize> {
+/// Where the `${...}` of a text start and how long they are, braces balanced, by their start.
+struct Closings(Vec<(usize, Option<usize>)>);
+
+/// Finds them all in one pass: asking for each alone is quadratic when many are not closed.
+fn closings(text: &str) -> Closings {
     let bytes = text.as_bytes();
-    if !text.starts_with("${") {
-        return None;
-    }
-    let mut open = 0usize;
+    let mut found = Vec::new();
+    let mut open = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         if bytes[at..].starts_with(b"${") {
-            open += 1;
+            open.push(found.len());
+            found.push((at, None));
             at += 2;
             continue;
         }
-        if bytes[at] == b'}' {
-            open -= 1;
-            if open == 0 {
-                return Some(at + 1);
-            }
+        if bytes[at] == b'}'
+            && let Some((start, length)) = open.pop().and_then(|index: usize| found.get_mut(index))
+        {
+            *length = Some(at + 1 - *start);
         }
         at += 1;
     }
-    None
+    Closings(found)
+}
+
+impl Closings {
+    /// The length of the `${...}` at a position, if there is one.
+    fn reference_length(&self, at: usize) -> Option<usize> {
+        let index = self.0.binary_search_by_key(&at, |(start, _)| *start).ok()?;
+        self.0[index].1
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,8 @@ pub mod otlp_grpc;
 pub mod otlp_http;
 pub mod prometheus_remote_write;
 pub mod support;
+#[cfg(feature = "test-util")]
+pub mod testing;
 
 use spindle_pipeline::component::Registry;
 

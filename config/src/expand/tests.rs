@@ -202,6 +202,48 @@ fn expansion_is_bounded() {
     assert!(document.root.depth() <= MAX_DEPTH);
 }
 
+/// Protects memory against few references to much: a hundred copies of a long list, and of a long text.
+#[test]
+fn what_references_lead_to_is_bounded() {
+    let list = format!("[{}]", "1,".repeat(5000));
+    let world = World::default().variable("LIST", &list).variable("TEXT", &"x".repeat(100_000));
+    for name in ["LIST", "TEXT"] {
+        let references = vec![format!("\"${{{name}}}\""); 1000].join(", ");
+        let (document, diagnostics) = world.load(&format!("k: [{references}]\n"));
+        assert_eq!(messages(&diagnostics), ["references lead to more than 4 MiB"], "{name}");
+        let expanded = at(&document.root, "k").as_sequence().unwrap();
+        assert!(expanded[0].as_scalar().is_none_or(|scalar| scalar.kind == ScalarKind::String), "{name}");
+        assert!(expanded[999].is_null(), "{name}");
+    }
+}
+
+/// Protects the time of a start: references that are not closed cost no more than others.
+#[test]
+fn a_text_of_unclosed_references_is_read_in_one_pass() {
+    let text = "${".repeat(500_000);
+    assert_eq!(closings(&text).reference_length(0), None);
+    let (document, diagnostics) = World::default().load(&format!("k: '{text}'\n"));
+    assert!(diagnostics.is_empty());
+    assert_eq!(at(&document.root, "k").as_text(), Some(text.as_str()));
+}
+
+/// Protects the pairing of braces, whatever stands between and in front of them.
+#[test]
+fn braces_pair_as_they_nest() {
+    let table = [
+        ("${a}", vec![(0, Some(4))]),
+        ("x}${a}}", vec![(2, Some(4))]),
+        ("${a${b}}", vec![(0, Some(8)), (3, Some(4))]),
+        ("${a ${b}", vec![(0, None), (4, Some(4))]),
+        ("${a} ${b}", vec![(0, Some(4)), (5, Some(4))]),
+        ("$${a}", vec![(1, Some(4))]),
+        ("${", vec![(0, None)]),
+    ];
+    for (text, expected) in table {
+        assert_eq!(closings(text).0, expected, "{text}");
+    }
+}
+
 /// Protects large configurations: the limit is on what multiplies, not on how often variables are used.
 #[test]
 fn two_thousand_references_are_fine() {

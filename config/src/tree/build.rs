@@ -8,8 +8,9 @@ use super::position::Positions;
 use super::{Entry, MAX_DEPTH, Mapping, Node, Origin, Scalar, ScalarKind, SourceId, Value, resolve_plain};
 use crate::{Diagnostic, Diagnostics};
 
-/// More nodes than any configuration has; aliases that multiply beyond it are an error.
-const MAX_NODES: usize = 1_000_000;
+/// More nodes than any configuration has; aliases that multiply beyond it are an error. A long text counts as
+/// several ([`Node::size`]).
+const MAX_NODES: usize = 100_000;
 
 /// What an event led to.
 pub(super) enum Step {

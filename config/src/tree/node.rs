@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use super::{Origin, SourceId};
 
+/// How much text takes as much room as a value does, in bytes.
+const TEXT_PER_VALUE: usize = 256;
+
 /// A value and where it was written.
 #[derive(Clone, Debug)]
 pub struct Node {
@@ -227,10 +230,10 @@ impl Node {
         1 + below.unwrap_or(0)
     }
 
-    /// How many values it is made of.
-    pub(super) fn size(&self) -> usize {
+    /// How many values it is made of; [`TEXT_PER_VALUE`] bytes of text count as one more.
+    pub(crate) fn size(&self) -> usize {
         match &self.value {
-            Value::Scalar(_) => 1,
+            Value::Scalar(scalar) => 1 + scalar.text.len() / TEXT_PER_VALUE,
             Value::Sequence(items) => 1 + items.iter().map(Node::size).sum::<usize>(),
             Value::Mapping(mapping) => 1 + mapping.iter().map(|entry| entry.value.size()).sum::<usize>(),
         }

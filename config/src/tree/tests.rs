@@ -265,7 +265,7 @@ fn tabs_behind_colons_are_repaired_up_to_a_limit() {
     assert_eq!(errors(&text(201)), ["YAML syntax: ':' must be followed by a valid YAML whitespace"]);
 }
 
-/// Protects memory: ten aliases of ten aliases of ... are an error after a million values.
+/// Protects memory: ten aliases of ten aliases of ... are an error after a hundred thousand values.
 #[test]
 fn aliases_that_multiply_are_an_error() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
@@ -273,7 +273,14 @@ fn aliases_that_multiply_are_an_error() {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
         text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
     }
-    assert_eq!(errors(&text), ["more than 1000000 values (aliases that multiply?)"]);
+    assert_eq!(errors(&text), ["more than 100000 values (aliases that multiply?)"]);
+}
+
+/// Protects memory against one long text in many places.
+#[test]
+fn aliases_of_long_texts_that_multiply_are_an_error() {
+    let text = format!("a: &a {}\nb: [{}]\n", "x".repeat(100_000), vec!["*a"; 10_000].join(", "));
+    assert_eq!(errors(&text), ["more than 100000 values (aliases that multiply?)"]);
 }
 
 /// Protects the stack of everybody who walks a tree: neither brackets nor aliases nest without limit.

@@ -21,6 +21,7 @@ use http::{HeaderMap, Request, Response};
 use spindle_pipeline::component::{BuildContext, Exported, Exporter, ExporterFactory, Factory, Stability};
 use spindle_pipeline::error::{BuildError, Code, ExportError};
 use spindle_pipeline::export::ExportSettings;
+use spindle_pipeline::net::text::shown as one_line;
 use spindle_pipeline::otlp::json;
 use spindle_pipeline::{Batch, Signal, SignalSet};
 
@@ -117,8 +118,13 @@ impl Exporter for OtlpHttpExporter {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
         let response = self.client.post(request).await?;
-        if response.status().is_success() { accepted(&response) } else { Err(refused(target, &response)) }
+        read(target, &response)
     }
+}
+
+/// What an answer says.
+pub(crate) fn read(target: &Target, response: &Response<Bytes>) -> Result<Exported, ExportError> {
+    if response.status().is_success() { accepted(response) } else { Err(refused(target, response)) }
 }
 
 fn accepted(response: &Response<Bytes>) -> Result<Exported, ExportError> {
@@ -145,7 +151,7 @@ fn refused(target: &Target, response: &Response<Bytes>) -> ExportError {
         text.push_str(&format!(", Message={message}"));
     }
     if let Some(location) = response.headers().get(LOCATION).filter(|_| status.is_redirection()) {
-        let location = String::from_utf8_lossy(location.as_bytes());
+        let location = one_line(location.as_bytes());
         text.push_str(&format!(" (redirects are not followed; this one leads to {location})"));
     }
     answer_error(status, response.headers(), text)

@@ -21,7 +21,7 @@
 //! outcome is unknown, and nothing here is left half done.
 
 mod config;
-mod deliver;
+pub(crate) mod deliver;
 mod drops;
 mod generations;
 mod naming;

@@ -9,10 +9,8 @@ use prost::Message;
 use serde_json::Value;
 use spindle_pipeline::component::Exported;
 use spindle_pipeline::net::grpc::RpcStatus;
+use spindle_pipeline::net::text::shown;
 use spindle_pipeline::otlp::wire::Fields;
-
-/// The longest text of a back end that goes into an error, in bytes.
-const MAX_TEXT: usize = 1024;
 
 /// The answer is not what its content type says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,15 +80,4 @@ pub fn refusal(content_type: &str, body: &[u8]) -> String {
 /// A media type without its parameters.
 pub fn media_type(content_type: &str) -> &str {
     content_type.split(';').next().unwrap_or_default().trim()
-}
-
-/// A text of a back end as it may stand in a log: one line, of bounded length.
-fn shown(text: &[u8]) -> String {
-    let cut = &text[..text.len().min(MAX_TEXT)];
-    let line: String = String::from_utf8_lossy(cut)
-        .chars()
-        .map(|character| if character.is_control() { ' ' } else { character })
-        .collect();
-    let line = line.trim().to_owned();
-    if text.len() > MAX_TEXT { line + "..." } else { line }
 }

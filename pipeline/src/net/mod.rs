@@ -5,4 +5,5 @@ pub mod compression;
 pub mod grpc;
 pub mod listen;
 pub mod serve;
+pub mod text;
 pub mod tls;

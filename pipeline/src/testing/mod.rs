@@ -3,6 +3,7 @@
 pub mod arbitrary;
 pub mod certificates;
 pub mod contract;
+pub mod oracle;
 pub mod sink;
 pub mod spans;
 

@@ -118,7 +118,7 @@ enum Fate {
 
 /// What a server means.
 #[derive(Debug)]
-enum Answer {
+pub(crate) enum Answer {
     Taken,
     NotNow(ExportError, Option<Duration>),
     Refused(StatusCode, String),
@@ -281,7 +281,7 @@ impl Buffers {
     }
 }
 
-fn read(response: &Response<Bytes>) -> Answer {
+pub(crate) fn read(response: &Response<Bytes>) -> Answer {
     let status = response.status();
     if status.is_success() {
         return Answer::Taken;

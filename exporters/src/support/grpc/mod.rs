@@ -25,6 +25,7 @@ use hyper::body::Incoming;
 use spindle_pipeline::error::{Code, ExportError};
 use spindle_pipeline::net::compression::Encoding;
 use spindle_pipeline::net::grpc;
+use spindle_pipeline::net::text::shown;
 use tonic::Status;
 
 use super::http::chain;
@@ -178,15 +179,16 @@ async fn collect(mut incoming: Incoming) -> Result<(Vec<u8>, HeaderMap), ExportE
 }
 
 /// The message of a response. Servers in Go compress it as the request was, whether we ask for it or not.
-fn unpack(headers: &HeaderMap, body: &[u8]) -> Result<Bytes, ExportError> {
+pub(crate) fn unpack(headers: &HeaderMap, body: &[u8]) -> Result<Bytes, ExportError> {
     let bad = |reason: String| ExportError::new(Code::Internal, format!("bad response: {reason}"));
     let framed = grpc::unframe(body).map_err(|reason| bad(reason.replace("request", "response")))?;
     if !framed.is_compressed {
         return Ok(Bytes::copy_from_slice(framed.message));
     }
     let name = headers.get("grpc-encoding").and_then(|name| name.to_str().ok()).unwrap_or_default();
-    let encoding = Encoding::from_name(name)
-        .ok_or_else(|| bad(format!("it is compressed by \"{name}\", which is not supported")))?;
+    let encoding = Encoding::from_name(name).ok_or_else(|| {
+        bad(format!("it is compressed by \"{}\", which is not supported", shown(name.as_bytes())))
+    })?;
     encoding.decompress(framed.message, MAX_RESPONSE).map(Bytes::from).map_err(|error| bad(error.to_string()))
 }
 

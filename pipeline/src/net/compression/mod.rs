@@ -92,6 +92,7 @@ impl Encoding {
     /// Reads a body into at most `limit` bytes.
     pub fn decompress(self, body: &[u8], limit: usize) -> Result<Vec<u8>, DecompressError> {
         match self {
+            Self::Identity if body.len() > limit => Err(DecompressError::TooLarge(limit)),
             Self::Identity => Ok(body.to_vec()),
             Self::Gzip => self.read(flate2::read::MultiGzDecoder::new(body), body, limit),
             Self::Deflate | Self::Zlib if has_zlib_header(body) => {

@@ -18,7 +18,7 @@ fn every_encoding_reads_what_it_writes() {
 #[test]
 fn no_decoder_writes_more_than_its_limit() {
     let bomb = vec![0u8; 4 << 20];
-    for encoding in Encoding::ALL.into_iter().filter(|encoding| *encoding != Encoding::Identity) {
+    for encoding in Encoding::ALL {
         let compressed = encoding.compress(&bomb, None).expect("compresses");
         let error = encoding.decompress(&compressed, 1 << 20).expect_err("too large");
         assert!(matches!(error, DecompressError::TooLarge(1_048_576)), "{encoding:?}: {error}");

@@ -7,13 +7,17 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine, alphabet};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use prost::Message;
 use tonic::Status;
 
+use super::text::shown;
 use crate::error::{Code, ConsumeError, ExportError, Retry};
 use crate::signal::Signal;
 
@@ -106,6 +110,7 @@ struct RpcDuration {
 }
 
 const RETRY_INFO_TYPE: &str = "type.googleapis.com/google.rpc.RetryInfo";
+const STATUS_DETAILS: &str = "grpc-status-details-bin";
 /// Where the Python SDK looks for it, instead of in the status details.
 const RETRY_INFO_TRAILER: HeaderName = HeaderName::from_static("google.rpc.retryinfo-bin");
 
@@ -146,10 +151,8 @@ pub fn error_trailers(error: &ConsumeError) -> HeaderMap {
         trailers.insert("grpc-status", HeaderValue::from(error.code().grpc()));
     }
     if let Retry::After(delay) = error.retry() {
-        let value = base64::Engine::encode(
-            &base64::engine::general_purpose::STANDARD_NO_PAD,
-            RpcRetryInfo::new(delay).encode_to_vec(),
-        );
+        let value =
+            base64::engine::general_purpose::STANDARD_NO_PAD.encode(RpcRetryInfo::new(delay).encode_to_vec());
         if let Ok(value) = HeaderValue::from_str(&value) {
             trailers.insert(RETRY_INFO_TRAILER, value);
         }
@@ -159,17 +162,31 @@ pub fn error_trailers(error: &ConsumeError) -> HeaderMap {
 
 /// The outcome of a call by its trailers, or by its headers when there is nothing else.
 pub fn outcome(headers: &HeaderMap) -> Result<(), ExportError> {
-    match Status::from_header_map(headers) {
+    match Status::from_header_map(&with_readable_details(headers)) {
         Some(status) if status.code() == tonic::Code::Ok => Ok(()),
         Some(status) => Err(export_error(&status)),
         None => Err(ExportError::new(Code::Unknown, "the server sent no grpc-status")),
     }
 }
 
+/// The same without status details that are no base64: tonic panics on those.
+fn with_readable_details(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+    // As tonic reads it.
+    let padding = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let base64 = GeneralPurpose::new(&alphabet::STANDARD, padding);
+    let is_readable = |details: &HeaderValue| base64.decode(details.as_bytes()).is_ok();
+    if headers.get(STATUS_DETAILS).is_none_or(is_readable) {
+        return Cow::Borrowed(headers);
+    }
+    let mut headers = headers.clone();
+    headers.remove(STATUS_DETAILS);
+    Cow::Owned(headers)
+}
+
 /// A failed status as an export error: retried by its code, and not before the server's wish.
 pub fn export_error(status: &Status) -> ExportError {
     let code = Code::from_grpc(status.code() as i32);
-    let text = format!("rpc error: code = {} desc = {}", code_name(code), status.message());
+    let text = format!("rpc error: code = {} desc = {}", code_name(code), shown(status.message().as_bytes()));
     let error = ExportError::new(code, text);
     let is_retried = code == Code::ResourceExhausted || error.retry().is_possible();
     match retry_delay(status.details()) {

@@ -57,6 +57,33 @@ fn errors_read_as_go_prints_them() {
     assert_eq!(error.to_string(), "rpc error: code = Unavailable desc = connection refused");
 }
 
+/// A server that writes its details wrongly, cut off by a proxy say, still has its status read, and harms
+/// nobody; padded or not, right ones are read.
+#[test]
+fn status_details_that_are_no_base64_are_left_out() {
+    let error = ConsumeError::unavailable("full").retry_after(Duration::from_secs(2));
+    let mut trailers = error_trailers(&error);
+    let written = trailers[STATUS_DETAILS].to_str().expect("base64").trim_end_matches('=').to_owned();
+    for (details, retry) in [
+        (written.clone(), Retry::After(Duration::from_secs(2))),
+        (format!("{written}!"), Retry::Now),
+        (written[..written.len() - 3].to_owned(), Retry::Now),
+        ("!".to_owned(), Retry::Now),
+    ] {
+        trailers.insert(STATUS_DETAILS, HeaderValue::from_str(&details).expect("header"));
+        let read = outcome(&trailers).expect_err("failed");
+        assert_eq!((read.code(), read.retry()), (Code::Unavailable, retry), "{details}");
+    }
+}
+
+/// What a server says goes into logs: it makes no lines of its own there, and ends.
+#[test]
+fn a_status_message_is_one_line_of_bounded_length() {
+    let text = export_error(&Status::internal("a\nb\u{1b}[31m")).to_string();
+    assert_eq!(text, "rpc error: code = Internal desc = a b [31m");
+    assert!(export_error(&Status::internal("x".repeat(1 << 20))).to_string().len() < 2048);
+}
+
 /// The client's own patience bounds how long we hold its request.
 #[test]
 fn timeouts_are_read_in_every_unit() {

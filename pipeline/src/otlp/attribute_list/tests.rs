@@ -1,6 +1,4 @@
 use opentelemetry_proto::tonic::common::v1::{AnyValue as OracleValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::prelude::*;
 use prost::Message;
 
@@ -10,6 +8,7 @@ use crate::otlp::splice::{edit_items, edit_resources};
 use crate::otlp::walk;
 use crate::signal::Signal;
 use crate::testing::arbitrary::{self, Options};
+use crate::testing::oracle;
 use crate::testing::spans;
 
 /// Keys that random requests have, often twice in one list, and one that they have not.
@@ -96,58 +95,6 @@ fn fresh(key: &str, value: OracleValue) -> KeyValue {
     KeyValue { key: key.to_owned(), value: Some(value), ..KeyValue::default() }
 }
 
-/// The attributes of every item, in order.
-fn item_attributes(decoded: &mut Decoded) -> Vec<&mut Vec<KeyValue>> {
-    match decoded {
-        Decoded::Traces(request) => request
-            .resource_spans
-            .iter_mut()
-            .flat_map(|group| &mut group.scope_spans)
-            .flat_map(|scope| &mut scope.spans)
-            .map(|span| &mut span.attributes)
-            .collect(),
-        Decoded::Logs(request) => request
-            .resource_logs
-            .iter_mut()
-            .flat_map(|group| &mut group.scope_logs)
-            .flat_map(|scope| &mut scope.log_records)
-            .map(|record| &mut record.attributes)
-            .collect(),
-        Decoded::Metrics(request) => request
-            .resource_metrics
-            .iter_mut()
-            .flat_map(|group| &mut group.scope_metrics)
-            .flat_map(|scope| &mut scope.metrics)
-            .filter_map(|metric| metric.data.as_mut())
-            .flat_map(point_attributes)
-            .collect(),
-    }
-}
-
-fn point_attributes(data: &mut Data) -> Vec<&mut Vec<KeyValue>> {
-    match data {
-        Data::Gauge(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-        Data::Sum(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-        Data::Histogram(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-        Data::ExponentialHistogram(data) => {
-            data.data_points.iter_mut().map(|point| &mut point.attributes).collect()
-        }
-        Data::Summary(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-    }
-}
-
-fn resource_attributes(decoded: &mut Decoded) -> Vec<&mut Option<Resource>> {
-    match decoded {
-        Decoded::Traces(request) => {
-            request.resource_spans.iter_mut().map(|group| &mut group.resource).collect()
-        }
-        Decoded::Metrics(request) => {
-            request.resource_metrics.iter_mut().map(|group| &mut group.resource).collect()
-        }
-        Decoded::Logs(request) => request.resource_logs.iter_mut().map(|group| &mut group.resource).collect(),
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1500))]
 
@@ -158,7 +105,7 @@ proptest! {
         let options = Options { unknown_fields: seed.is_multiple_of(2), ..Options::default() };
         let request = arbitrary::request(signal, seed, options);
         let mut oracle = Decoded::read(signal, &request).expect("decodes");
-        for attributes in item_attributes(&mut oracle) {
+        for attributes in oracle::item_attributes(&mut oracle) {
             apply_to_objects(&edits, attributes);
         }
         let mut list = AttributeList::default();
@@ -178,7 +125,7 @@ proptest! {
         let options = Options { unknown_fields: seed.is_multiple_of(2), ..Options::default() };
         let request = arbitrary::request(signal, seed, options);
         let mut oracle = Decoded::read(signal, &request).expect("decodes");
-        for resource in resource_attributes(&mut oracle) {
+        for resource in oracle::resources(&mut oracle) {
             let was_there = resource.is_some();
             let attributes = &mut resource.get_or_insert_default().attributes;
             apply_to_objects(&edits, attributes);

@@ -1,7 +1,5 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
-use opentelemetry_proto::tonic::metrics::v1::Metric;
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use proptest::prelude::*;
@@ -11,6 +9,7 @@ use super::*;
 use crate::batch::Decoded;
 use crate::otlp::walk;
 use crate::testing::arbitrary::{self, Options};
+use crate::testing::oracle::items_alone;
 
 fn signal() -> impl Strategy<Value = Signal> {
     prop_oneof![Just(Signal::Traces), Just(Signal::Metrics), Just(Signal::Logs)]
@@ -30,63 +29,6 @@ fn items_with_surroundings(signal: Signal, request: &[u8]) -> Vec<Decoded> {
         .collect()
 }
 
-/// The items of each record list, every one alone in a copy of everything around it.
-macro_rules! each_alone {
-    ($request:expr, $groups:ident, $scopes:ident, $records:ident, $variant:ident, $cut:expr) => {{
-        let mut items = Vec::new();
-        for group in &$request.$groups {
-            for scope in &group.$scopes {
-                for record in scope.$records.iter().flat_map($cut) {
-                    let (mut one, mut around, mut alone) = ($request.clone(), group.clone(), scope.clone());
-                    alone.$records = vec![record];
-                    around.$scopes = vec![alone];
-                    one.$groups = vec![around];
-                    items.push(Decoded::$variant(one));
-                }
-            }
-        }
-        items
-    }};
-}
-
-/// The points of a metric, every one alone in a copy of the metric.
-macro_rules! points_alone {
-    ($metric:expr, $data:expr, $variant:ident) => {{
-        let one = |point: &_| {
-            let mut data = $data.clone();
-            data.data_points = vec![Clone::clone(point)];
-            Metric { data: Some(Data::$variant(data)), ..$metric.clone() }
-        };
-        $data.data_points.iter().map(one).collect()
-    }};
-}
-
-fn metrics_alone(metric: &Metric) -> Vec<Metric> {
-    match &metric.data {
-        None => Vec::new(),
-        Some(Data::Gauge(data)) => points_alone!(metric, data, Gauge),
-        Some(Data::Sum(data)) => points_alone!(metric, data, Sum),
-        Some(Data::Histogram(data)) => points_alone!(metric, data, Histogram),
-        Some(Data::ExponentialHistogram(data)) => points_alone!(metric, data, ExponentialHistogram),
-        Some(Data::Summary(data)) => points_alone!(metric, data, Summary),
-    }
-}
-
-/// The same on objects.
-fn items_of_decoded(decoded: &Decoded) -> Vec<Decoded> {
-    match decoded {
-        Decoded::Traces(request) => {
-            each_alone!(request, resource_spans, scope_spans, spans, Traces, |span| [span.clone()])
-        }
-        Decoded::Logs(request) => {
-            each_alone!(request, resource_logs, scope_logs, log_records, Logs, |record| [record.clone()])
-        }
-        Decoded::Metrics(request) => {
-            each_alone!(request, resource_metrics, scope_metrics, metrics, Metrics, metrics_alone)
-        }
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -97,10 +39,10 @@ proptest! {
         let request = request(signal, seed);
         let decoded = Decoded::read(signal, &request).expect("decodes");
         let cut = items_with_surroundings(signal, &request);
-        let oracle = items_of_decoded(&decoded);
+        let oracle = items_alone(&decoded);
         prop_assert_eq!(cut.len(), oracle.len());
         for (cut, oracle) in cut.iter().zip(&oracle) {
-            prop_assert_eq!(&items_of_decoded(cut), std::slice::from_ref(oracle));
+            prop_assert_eq!(&items_alone(cut), std::slice::from_ref(oracle));
         }
     }
 
@@ -118,9 +60,9 @@ proptest! {
             prop_assert_eq!(walked.items, piece.items);
             prop_assert!(piece.items <= most);
             prop_assert!(piece.items == most || index + 1 == pieces.len(), "pieces are full but the last");
-            parts.extend(items_of_decoded(&Decoded::read(signal, &piece.bytes).expect("decodes")));
+            parts.extend(items_alone(&Decoded::read(signal, &piece.bytes).expect("decodes")));
         }
-        prop_assert_eq!(parts, items_of_decoded(&Decoded::read(signal, &request).expect("decodes")));
+        prop_assert_eq!(parts, items_alone(&Decoded::read(signal, &request).expect("decodes")));
     }
 
     /// Every piece keeps the limit on bytes unless one item alone breaks it.
@@ -132,9 +74,9 @@ proptest! {
         for piece in &pieces {
             let without_empty_groups = piece.items > 1;
             prop_assert!(piece.bytes.len() <= most || !without_empty_groups || has_empty_groups(signal, &request));
-            parts.extend(items_of_decoded(&Decoded::read(signal, &piece.bytes).expect("decodes")));
+            parts.extend(items_alone(&Decoded::read(signal, &piece.bytes).expect("decodes")));
         }
-        prop_assert_eq!(parts, items_of_decoded(&Decoded::read(signal, &request).expect("decodes")));
+        prop_assert_eq!(parts, items_alone(&Decoded::read(signal, &request).expect("decodes")));
     }
 
     /// Joining is what decoding one after the other into one object gives.
@@ -145,8 +87,8 @@ proptest! {
         let items: usize = requests.iter().map(|request| walk(signal, request).expect("well formed").items).sum();
         prop_assert_eq!(walk(signal, &joined).expect("well formed").items, items);
         let parts: Vec<Decoded> = requests.iter().map(|request| Decoded::read(signal, request).expect("decodes")).collect();
-        let oracle: Vec<Decoded> = parts.iter().flat_map(items_of_decoded).collect();
-        prop_assert_eq!(items_of_decoded(&Decoded::read(signal, &joined).expect("decodes")), oracle);
+        let oracle: Vec<Decoded> = parts.iter().flat_map(items_alone).collect();
+        prop_assert_eq!(items_alone(&Decoded::read(signal, &joined).expect("decodes")), oracle);
     }
 
     /// Without a limit the one piece says what the request said.
