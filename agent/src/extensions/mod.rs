@@ -1,11 +1,14 @@
 //! Extensions: what runs beside the pipelines. One folder each, two lines here each.
 
+pub mod bearertokenauth;
 pub mod health_check;
+mod support;
 
 use spindle_pipeline::component::Registry;
 
 /// Adds every extension to the registry.
 pub fn register(registry: &mut Registry) {
+    registry.extension::<bearertokenauth::BearerTokenAuth>();
     registry.extension::<health_check::HealthCheck>();
     registry.extension::<health_check::HealthCheckV2>();
 }
