@@ -157,3 +157,45 @@ async fn a_bearer_token_opens_the_doors_until_it_changes() {
     stop_without_showing(sender, &["hunter"]).await;
     stop_without_showing(gateway, &["hunter"]).await;
 }
+
+/// Users of an htpasswd, whatever their hashes, come in with their passwords through both doors; with a wrong
+/// one nobody does, and an agent that sends as nobody known is refused for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn users_come_in_with_their_passwords() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, password) = (folder.path().join("htpasswd"), folder.path().join("password"));
+    write(&file, "apr:$apr1$abcdefgh$ckT15POyCRlen.h6XtGAZ1\nbc:overridden\n");
+    write(&password, "hunter2\n");
+    let back_end = Capture::start().await;
+    // Of hunter2, as htpasswd writes it.
+    let inline = "bc:$2y$05$abcdefghijklmnopqrstuuoXuKqgZXLiJqzfmMXDDhSFPIvxV7t8.";
+    let body = "{htpasswd: {file: FILE, inline: INLINE}}".replace("FILE", &file.display().to_string());
+    let gateway = gateway("basicauth/server", &body.replace("INLINE", "\"${env:USERS}\""), &back_end)
+        .variable("USERS", inline)
+        .start()
+        .await;
+    // bc:overridden, nobody:hunter2, and no base64 at all.
+    let shown = ["Basic YmM6b3ZlcnJpZGRlbg==", "Basic bm9ib2R5Omh1bnRlcjI=", "Basic ***", "Bearer hunter2"];
+    let strangers: Vec<Option<&str>> = [None].into_iter().chain(shown.map(Some)).collect();
+    let challenge = "Basic realm=\"spindle\", charset=\"UTF-8\"";
+    assert_strangers_stay_out(&gateway, challenge, &strangers).await;
+
+    let body =
+        |user: &str| format!("{{client_auth: {{username: {user}, password_file: {}}}}}", password.display());
+    for (user, spans) in [("apr", 20), ("bc", 40)] {
+        let sender = sender("basicauth", &body(user), &gateway).start().await;
+        assert_eq!(post(&sender, None, spans).await.0, 200);
+        wait_for_sent(&sender, 10).await;
+        back_end.wait_for_spans(spans as usize).await;
+        stop_without_showing(sender, &["hunter2"]).await;
+    }
+    let stranger = sender("basicauth", &body("nobody"), &gateway).start().await;
+    assert_eq!(post(&stranger, None, 100).await.0, 200);
+    for exporter in ["otlp_grpc", "otlp_http"] {
+        let label = format!("exporter=\"{exporter}\"");
+        stranger.wait_for_metric("otelcol_exporter_send_failed_spans", &[&label], 10.0).await;
+    }
+    stop_without_showing(stranger, &["hunter2"]).await;
+    assert_eq!(back_end.span_ids().len(), 40);
+    stop_without_showing(gateway, &["hunter2", "overridden", "apr1"]).await;
+}

@@ -1,5 +1,6 @@
 //! Extensions: what runs beside the pipelines. One folder each, two lines here each.
 
+pub mod basicauth;
 pub mod bearertokenauth;
 pub mod health_check;
 mod support;
@@ -8,6 +9,7 @@ use spindle_pipeline::component::Registry;
 
 /// Adds every extension to the registry.
 pub fn register(registry: &mut Registry) {
+    registry.extension::<basicauth::BasicAuth>();
     registry.extension::<bearertokenauth::BearerTokenAuth>();
     registry.extension::<health_check::HealthCheck>();
     registry.extension::<health_check::HealthCheckV2>();
