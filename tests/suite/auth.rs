@@ -199,3 +199,45 @@ async fn users_come_in_with_their_passwords() {
     assert_eq!(back_end.span_ids().len(), 40);
     stop_without_showing(gateway, &["hunter2", "overridden", "apr1"]).await;
 }
+
+/// The back end is told whose data it gets, request by request, by both protocols.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clients_tenant_reaches_the_back_end() {
+    let back_end = Capture::start().await;
+    let agent = Agent::with(&format!(
+        "extensions:
+  headers_setter:
+    headers:
+      - {{key: X-Tenant, from_context: authorization, default_value: nobody}}
+      - {{action: insert, key: X-Fixed, value: hunter2}}
+      - {{action: delete, key: X-Gone}}
+receivers: {{otlp: {{protocols: {{http: {{endpoint: 127.0.0.1:$http, include_metadata: true}}}}}}}}
+exporters:
+  otlp_grpc: {{endpoint: {}, tls: {{insecure: true}}, headers: {{x-gone: x}}, auth: {{authenticator: headers_setter}}}}
+  otlp_http: {{endpoint: \"{}\", headers: {{x-fixed: kept}}, auth: {{authenticator: headers_setter}}}}
+service:
+  extensions: [headers_setter]
+  telemetry: {{logs: {{level: debug}}}}
+  pipelines: {{traces: {{receivers: [otlp], exporters: [otlp_grpc, otlp_http]}}}}
+",
+        back_end.grpc(),
+        back_end.http()
+    ))
+    .start()
+    .await;
+    for (first, tenant) in [(0, Some("blue")), (10, Some("red")), (20, None)] {
+        assert_eq!(post(&agent, tenant, first).await.0, 200);
+        back_end.wait_for_spans((first as usize + 10) * 2).await;
+    }
+    let requests = back_end.arrived();
+    for is_grpc in [true, false] {
+        let mut tenants = Vec::new();
+        for request in requests.iter().filter(|request| request.is_grpc == is_grpc) {
+            tenants.push(request.headers["x-tenant"].to_str().unwrap());
+            assert_eq!(request.headers["x-fixed"], if is_grpc { "hunter2" } else { "kept" });
+            assert!(!request.headers.contains_key("x-gone"));
+        }
+        assert_eq!(tenants, ["blue", "red", "nobody"], "gRPC: {is_grpc}");
+    }
+    stop_without_showing(agent, &["hunter2"]).await;
+}

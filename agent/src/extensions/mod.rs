@@ -2,6 +2,7 @@
 
 pub mod basicauth;
 pub mod bearertokenauth;
+pub mod headers_setter;
 pub mod health_check;
 mod support;
 
@@ -11,6 +12,7 @@ use spindle_pipeline::component::Registry;
 pub fn register(registry: &mut Registry) {
     registry.extension::<basicauth::BasicAuth>();
     registry.extension::<bearertokenauth::BearerTokenAuth>();
+    registry.extension::<headers_setter::HeadersSetter>();
     registry.extension::<health_check::HealthCheck>();
     registry.extension::<health_check::HealthCheckV2>();
 }
