@@ -4,6 +4,7 @@
 //! [`component`] (who handles it and what they promise), [`graph`] (how they are joined), [`export`]
 //! (what surrounds every exporter).
 
+pub mod auth;
 pub mod batch;
 pub mod component;
 pub mod error;

@@ -3,6 +3,7 @@
 #![allow(clippy::panic, clippy::unwrap_used, clippy::expect_used)]
 
 mod abuse;
+mod auth;
 mod broken_configs;
 mod command_line;
 mod delivery;

@@ -5,10 +5,11 @@ use http::uri::Authority;
 use serde::Deserialize;
 use spindle_config::types::{ClientTls, ClientUrl, Duration, Headers, Optional};
 use spindle_config::{Check, Diagnostic};
+use spindle_pipeline::auth::{AuthConfig, AuthenticatorUse};
 use spindle_pipeline::component::ComponentConfig;
 use spindle_pipeline::export::{self, QueueConfig, RetryConfig};
 
-use crate::support::auth::{Auth, check_auth};
+use crate::support::auth::{Middleware, authenticators, check_middlewares};
 use crate::support::compression::{BodyCompression, CompressionParams, check_compression};
 use crate::support::grpc::Pings;
 use crate::support::headers::check_headers;
@@ -47,10 +48,10 @@ pub struct Config {
     pub authority: String,
     /// The `user-agent` of requests.
     pub user_agent: String,
+    /// The extension that signs requests.
+    pub auth: Option<AuthConfig>,
     /// Not built yet.
-    pub auth: Option<Auth>,
-    /// Not built yet.
-    pub middlewares: Vec<Auth>,
+    pub middlewares: Vec<Middleware>,
     /// How long one attempt may take. Default 5s.
     pub timeout: Duration,
     /// How failed attempts are repeated.
@@ -158,6 +159,10 @@ impl Config {
 }
 
 impl ComponentConfig for Config {
+    fn authenticators(&self) -> Vec<AuthenticatorUse> {
+        authenticators("", self.auth.as_ref())
+    }
+
     fn validate(&self, check: &mut Check<'_>) {
         if self.endpoint.trim().is_empty() {
             check.error("endpoint", "requires a non-empty \"endpoint\"");
@@ -179,7 +184,7 @@ impl ComponentConfig for Config {
                 "this cannot be the `:authority` of requests; it is a host, perhaps with a port",
             );
         }
-        check_auth(self.auth.as_ref(), &self.middlewares, check);
+        check_middlewares(&self.middlewares, check);
         self.tls.validate(&mut check.below("tls"));
         export::validate(&self.retry_on_failure, &self.sending_queue, check);
     }

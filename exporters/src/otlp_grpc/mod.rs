@@ -24,6 +24,7 @@ use spindle_pipeline::{Batch, Signal, SignalSet};
 pub use config::Config;
 use config::{Endpoint, PROTOCOL_HEADERS};
 
+use crate::support::auth::Signer;
 use crate::support::compression::BodyCompression;
 use crate::support::grpc::GrpcClient;
 use crate::support::target::TlsTarget;
@@ -68,6 +69,7 @@ impl ExporterFactory for OtlpGrpc {
         Ok(Arc::new(OtlpGrpcExporter {
             uris: [traces.map_err(invalid)?, metrics.map_err(invalid)?, logs.map_err(invalid)?],
             headers: headers(&config, context)?,
+            signer: Signer::new(config.auth.as_ref(), &PROTOCOL_HEADERS, context)?,
             compression: config.body_compression(),
             client: GrpcClient::new(endpoint.host, tls, config.balances(), config.pings()),
         }))
@@ -125,6 +127,7 @@ fn encode_binary(headers: &mut HeaderMap) {
 struct OtlpGrpcExporter {
     uris: [Uri; 3],
     headers: HeaderMap,
+    signer: Signer,
     compression: BodyCompression,
     client: GrpcClient,
 }
@@ -135,7 +138,9 @@ impl Exporter for OtlpGrpcExporter {
         let message = self.compression.apply(batch.bytes()).await?;
         let uri = self.uris[batch.signal().index()].clone();
         let is_compressed = !self.compression.is_none();
-        let response = self.client.call(uri, self.headers.clone(), is_compressed, message).await?;
+        let mut headers = self.headers.clone();
+        self.signer.sign(&mut headers, batch.context().map(Arc::as_ref))?;
+        let response = self.client.call(uri, headers, is_compressed, message).await?;
         answer::partial_success(&response)
             .map_err(|error| ExportError::new(Code::Internal, error.to_string()))
     }

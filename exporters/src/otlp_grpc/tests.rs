@@ -5,7 +5,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTracePartialSuccess, ExportTraceServiceResponse,
 };
 use prost::Message;
-use spindle_pipeline::component::Consumer;
+use spindle_pipeline::component::{ComponentConfig, Consumer};
 use spindle_pipeline::error::{ConsumeError, Retry};
 use spindle_pipeline::export::ExportStage;
 use spindle_pipeline::net::compression::Encoding;
@@ -14,7 +14,7 @@ use spindle_pipeline::testing::{config, config_with_problems, context, contract}
 
 use super::*;
 use crate::support::testing::{
-    Backend, Certificates, Frames, Reply, Reserved, grpc, grpc_ok, http, spans, trailers_only,
+    Backend, Certificates, Frames, Reply, Reserved, from_tenant, grpc, grpc_ok, http, spans, trailers_only,
 };
 
 fn exporter(yaml: &str) -> Arc<dyn Exporter> {
@@ -500,8 +500,8 @@ fn says_what_cannot_be() {
             "compression_params::level: unsupported parameters {Level:10} for compression type \"gzip\"",
         ),
         (
-            "{endpoint: \"h:1\", auth: {authenticator: basicauth}}",
-            "auth: authenticators are not built into this version of spindle yet",
+            "{endpoint: \"h:1\", middlewares: [{id: a}]}",
+            "middlewares: middlewares are not built into this version of spindle yet",
         ),
         (
             "{endpoint: \"h:1\", middlewares: [{id: x}]}",
@@ -561,4 +561,29 @@ fn endpoints_are_read_as_the_collector_reads_them() {
         assert_eq!(endpoint.authority(), authority, "{text}");
         assert_eq!(endpoint.uses_tls(&spindle_config::types::ClientTls::default()), uses_tls, "{text}");
     }
+}
+
+/// The authenticator has the last word on each attempt, but for what belongs to the protocol, and knows whose
+/// data goes out.
+#[tokio::test]
+async fn calls_are_signed_by_the_authenticator() {
+    let backend = Backend::start(|_, _| grpc_ok()).await;
+    let exporter = exporter(&format!(
+        "{{endpoint: \"{}\", tls: {{insecure: true}}, headers: {{authorization: configured, x-kept: kept}},
+           auth: {{authenticator: test_auth}}}}",
+        backend.address
+    ));
+    exporter.export(&from_tenant(&spans(1), "blue")).await.expect("taken");
+    let seen = backend.last();
+    for (name, value) in [
+        ("authorization", "signed"),
+        ("x-tenant", "blue"),
+        ("x-kept", "kept"),
+        ("content-type", "application/grpc"),
+        ("te", "trailers"),
+    ] {
+        assert_eq!(seen.header(name), value, "{name}");
+    }
+    let config = config::<OtlpGrpc>("{endpoint: h, auth: {authenticator: a}}");
+    assert_eq!(config.authenticators()[0].key, "auth::authenticator");
 }

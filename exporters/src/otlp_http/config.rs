@@ -4,10 +4,11 @@ use serde::Deserialize;
 use spindle_config::types::{ClientTls, Duration, Headers, Optional};
 use spindle_config::{Check, Diagnostic};
 use spindle_pipeline::Signal;
+use spindle_pipeline::auth::{AuthConfig, AuthenticatorUse};
 use spindle_pipeline::component::ComponentConfig;
 use spindle_pipeline::export::{self, QueueConfig, RetryConfig};
 
-use crate::support::auth::Auth;
+use crate::support::auth::{Middleware, authenticators};
 use crate::support::compression::{BodyCompression, CompressionParams, check_compression};
 use crate::support::http::{Cookies, HttpClientKeys, check_keys, check_url};
 
@@ -66,9 +67,9 @@ pub struct Config {
     /// Not built yet; accepted when it is off.
     pub cookies: Cookies,
     /// Not built yet.
-    pub auth: Option<Auth>,
+    pub auth: Option<AuthConfig>,
     /// Not built yet.
-    pub middlewares: Vec<Auth>,
+    pub middlewares: Vec<Middleware>,
     /// Accepted for the Collector's sake; buffers grow as they are needed.
     pub read_buffer_size: u64,
     /// Accepted for the Collector's sake; buffers grow as they are needed.
@@ -212,6 +213,10 @@ impl ComponentConfig for Config {
         check_compression(&self.compression, self.compression_params, check);
         check_keys(&self.client(), &PROTOCOL_HEADERS, check);
         export::validate(&self.retry_on_failure, &self.sending_queue, check);
+    }
+
+    fn authenticators(&self) -> Vec<AuthenticatorUse> {
+        authenticators("", self.auth.as_ref())
     }
 
     fn validate_for(&self, signal: Signal, check: &mut Check<'_>) {

@@ -30,7 +30,7 @@ pub use config::{Config, PayloadEncoding};
 
 use crate::support::answer;
 use crate::support::compression::{BodyCompression, beside_the_loop};
-use crate::support::http::{HttpClient, Target, answer_error, shown};
+use crate::support::http::{HttpClient, Target, answer_error, context_of, shown};
 
 /// The type `otlp_http`.
 pub struct OtlpHttp;
@@ -117,6 +117,7 @@ impl Exporter for OtlpHttpExporter {
         if let Some(authorization) = target.authorization.as_ref().filter(|_| !self.is_authorized) {
             request.headers_mut().insert(AUTHORIZATION, authorization.clone());
         }
+        request.extensions_mut().extend(context_of(batch));
         let response = self.client.post(request).await?;
         read(target, &response)
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use opentelemetry_proto::tonic::collector::logs::v1::{ExportLogsPartialSuccess, ExportLogsServiceResponse};
 use prost::Message;
-use spindle_pipeline::component::Consumer;
+use spindle_pipeline::component::{ComponentConfig, Consumer};
 use spindle_pipeline::error::{ConsumeError, Retry};
 use spindle_pipeline::export::ExportStage;
 use spindle_pipeline::net::compression::Encoding;
@@ -12,7 +12,7 @@ use spindle_pipeline::testing::{config, config_with_problems, context, contract,
 use tokio::time::Instant;
 
 use super::*;
-use crate::support::testing::{Backend, Certificates, Reply, http, http_with, spans};
+use crate::support::testing::{Backend, Certificates, Reply, from_tenant, http, http_with, spans};
 
 fn exporter(yaml: &str) -> Arc<dyn Exporter> {
     OtlpHttp::build(config::<OtlpHttp>(yaml), &context("otlp_http")).expect("builds")
@@ -331,8 +331,8 @@ fn says_what_cannot_be() {
             "cookies::enabled: cookies are not built into this version of spindle yet",
         ),
         (
-            "{endpoint: \"http://h\", auth: {authenticator: x}}",
-            "auth: authenticators are not built into this version of spindle yet",
+            "{endpoint: \"http://h\", middlewares: [{id: a}]}",
+            "middlewares: middlewares are not built into this version of spindle yet",
         ),
         (
             "{endpoint: \"http://h\", sending_queue: {num_consumers: 0}}",
@@ -370,4 +370,27 @@ fn a_signal_without_a_url_is_told_by_the_check() {
     ] {
         assert_eq!(problems_for::<OtlpHttp>(yaml, signal), problems, "{yaml} {signal}");
     }
+}
+
+/// The authenticator has the last word on each attempt, but for what belongs to the protocol, before the user
+/// of a URL too, and knows whose data goes out.
+#[tokio::test]
+async fn requests_are_signed_by_the_authenticator() {
+    let backend = Backend::start(|_, _| fine()).await;
+    let exporter = exporter(&format!(
+        "{{endpoint: \"http://u:p@{}\", headers: {{x-kept: kept}}, auth: {{authenticator: test_auth}}}}",
+        backend.address
+    ));
+    exporter.export(&from_tenant(&spans(1), "blue")).await.expect("taken");
+    let seen = backend.last();
+    for (name, value) in [
+        ("authorization", "signed"),
+        ("x-tenant", "blue"),
+        ("x-kept", "kept"),
+        ("content-type", "application/x-protobuf"),
+    ] {
+        assert_eq!(seen.header(name), value, "{name}");
+    }
+    let config = config::<OtlpHttp>("{endpoint: \"http://h\", auth: {authenticator: a}}");
+    assert_eq!(config.authenticators()[0].key, "auth::authenticator");
 }

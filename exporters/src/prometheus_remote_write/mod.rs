@@ -62,8 +62,8 @@ pub use request::{Cursor, Limits, WriteRequest};
 pub use translate::{Pattern, Promote, Settings, Translator};
 
 use crate::support::headers::user_agent;
-use crate::support::http::{HttpClient, Target};
-use deliver::{Buffers, Delivery, Outcome, Post};
+use crate::support::http::{HttpClient, Target, context_of};
+use deliver::{Buffers, Client, Delivery, Outcome, Post};
 use drops::Reason;
 
 /// The most samples of a request, as Prometheus' own sender has it.
@@ -258,20 +258,20 @@ async fn translate(
 impl<P: Post> Exporter for RemoteWrite<P> {
     async fn export(&self, batch: &Batch) -> Result<Exported, ExportError> {
         let mut state = self.turn(batch).await?;
-        let headers = self.metadata_headers(batch);
+        let client = Client { headers: self.metadata_headers(batch), extensions: context_of(batch) };
         let bytes = batch.bytes();
-        state.translator.begin(&origin(&headers));
+        state.translator.begin(&origin(&client.headers));
         let mut outcome = Outcome::default();
         let mut from = Some(0);
         while let Some(position) = from {
             (state, from) = translate(state, bytes.clone(), position).await?;
             let State { translator, buffers } = &mut *state;
             let Translator { table, drops, .. } = translator;
-            outcome = outcome.and(self.delivery.send(table, buffers, &headers, drops).await);
+            outcome = outcome.and(self.delivery.send(table, buffers, &client, drops).await);
         }
         if outcome.failure.is_none() {
             let State { translator, buffers } = &mut *state;
-            self.delivery.send_metadata(&translator.metadata, buffers, &headers).await;
+            self.delivery.send_metadata(&translator.metadata, buffers, &client).await;
         }
         state.buffers.iter_mut().for_each(Buffers::release);
         self.settle(&mut state, outcome)

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use prost::Message;
 use spindle_pipeline::RequestContext;
-use spindle_pipeline::component::Consumer;
+use spindle_pipeline::component::{ComponentConfig, Consumer};
 use spindle_pipeline::export::ExportStage;
 use spindle_pipeline::run::Runs;
 use spindle_pipeline::testing::{config, context, contract};
@@ -21,6 +21,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use super::*;
+use crate::support::testing::from_tenant;
 use testing::{gauge, point, prompb, request, sum, text};
 
 /// What a back end does with a request.
@@ -489,4 +490,26 @@ async fn the_run_of_the_process_is_a_label() {
     exporter.expect("builds").export(&gauges(1, 1)).await.expect("delivered");
     let taken = back_end.taken();
     assert!(taken.keys().all(|id| id.contains("container_run=r-1;")), "{taken:?}");
+}
+
+/// The authenticator has the last word on each attempt, but for what belongs to the protocol, and knows whose
+/// data goes out; wherever the keys of the client stand.
+#[tokio::test]
+async fn requests_are_signed_by_the_authenticator() {
+    for (place, key) in [("", "auth::authenticator"), ("http: ", "http::auth::authenticator")] {
+        let back_end = BackEnd::start(|_, _| Reaction::Take).await;
+        let address = back_end.address;
+        let keys = format!("{{endpoint: 'http://u:p@{address}/w', auth: {{authenticator: test_auth}}}}");
+        let yaml = if place.is_empty() { keys } else { format!("{{{place}{keys}}}") };
+        let config = config::<PrometheusRemoteWrite>(&yaml);
+        assert_eq!(config.authenticators()[0].key, key);
+        let built = PrometheusRemoteWrite::build(config, &context("prometheus_remote_write"));
+        let batch = from_tenant(&gauges(1, 1), "blue");
+        built.expect("builds").export(&batch).await.expect("delivered");
+        let headers = back_end.received().headers[0].clone();
+        let protocol = ("content-type", "application/x-protobuf");
+        for (name, value) in [("authorization", "signed"), ("x-tenant", "blue"), protocol] {
+            assert_eq!(headers[name], value, "{key}");
+        }
+    }
 }

@@ -6,18 +6,20 @@
 //! * A call that is given up after waiting for an answer in vain closes its connection to further calls: the
 //!   other end may be gone.
 //! * User and password of a URL become an `Authorization` header ([`Target`]) and appear nowhere else.
+//! * Each call is signed by the authenticator of the key `auth`, over everything that is configured.
 //! * Redirects are not followed. Proxies are used as [`proxy`] says.
 
 mod proxy;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT};
-use http::{HeaderMap, Request, Response, StatusCode, Uri};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper_rustls::{FixedServerNameResolver, HttpsConnector, HttpsConnectorBuilder};
@@ -28,13 +30,15 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use spindle_config::Check;
 use spindle_config::types::{self, ClientTls, ClientUrl, Headers};
+use spindle_pipeline::auth::AuthConfig;
 use spindle_pipeline::component::BuildContext;
 use spindle_pipeline::error::{BuildError, Code, ExportError};
 use spindle_pipeline::net::tls;
+use spindle_pipeline::{Batch, RequestContext};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::auth::{Auth, check_auth};
+use super::auth::{Middleware, Signer, check_middlewares};
 use super::headers;
 use super::target::{CONNECT_TIMEOUT, KEEP_ALIVE, PATIENCE};
 use proxy::{Proxies, ProxyConnector};
@@ -75,10 +79,10 @@ pub struct HttpClientKeys {
     pub proxy_url: String,
     /// Not built yet.
     pub cookies: Cookies,
+    /// The extension that signs requests.
+    pub auth: Option<AuthConfig>,
     /// Not built yet.
-    pub auth: Option<Auth>,
-    /// Not built yet.
-    pub middlewares: Vec<Auth>,
+    pub middlewares: Vec<Middleware>,
     /// Accepted for the Collector's sake; buffers grow as they are needed.
     pub read_buffer_size: u64,
     /// Accepted for the Collector's sake; buffers grow as they are needed.
@@ -132,7 +136,7 @@ pub fn check_url(key: &str, endpoint: &str, check: &mut Check<'_>) {
 pub fn check_keys(keys: &HttpClientKeys, protocol: &[&str], check: &mut Check<'_>) {
     headers::check_headers(&keys.headers, protocol, check);
     keys.tls.validate(&mut check.below("tls"));
-    check_auth(keys.auth.as_ref(), &keys.middlewares, check);
+    check_middlewares(&keys.middlewares, check);
     if !keys.proxy_url.is_empty()
         && let Err(message) = proxy::check(&keys.proxy_url)
     {
@@ -148,13 +152,18 @@ pub struct HttpClient {
     client: Client<HttpsConnector<ProxyConnector>, Full<Bytes>>,
     headers: HeaderMap,
     proxies: Proxies,
+    signer: Signer,
     /// A permit for each request that may be on its way.
     slots: Option<Semaphore>,
 }
 
 impl HttpClient {
     /// A client; connects on the first call. `protocol` are headers that users cannot set ([`headers`]).
-    pub fn new(keys: &HttpClientKeys, protocol: &[&str], context: &BuildContext) -> Result<Self, BuildError> {
+    pub fn new(
+        keys: &HttpClientKeys,
+        protocol: &'static [&'static str],
+        context: &BuildContext,
+    ) -> Result<Self, BuildError> {
         let proxies = Proxies::new(&keys.proxy_url, |name| std::env::var(name).ok())?;
         let connector = connector(keys, proxies.clone())?;
         let mut builder = Client::builder(TokioExecutor::new());
@@ -180,10 +189,12 @@ impl HttpClient {
             0 => None,
             most => Some(Semaphore::new(most.min(Semaphore::MAX_PERMITS))),
         };
-        Ok(Self { client: builder.build(connector), headers, proxies, slots })
+        let signer = Signer::new(keys.auth.as_ref(), protocol, context)?;
+        Ok(Self { client: builder.build(connector), headers, proxies, signer, slots })
     }
 
-    /// Makes one call. Configured headers are added where the request has none of that name.
+    /// Makes one call. Configured headers are added where the request has none of that name; the authenticator
+    /// has the last word, and is told of the client by the `Arc<RequestContext>` among the request's extensions.
     ///
     /// The body of the answer ends after 64 KiB, or where the connection broke: its status is what counts.
     pub async fn post(&self, request: Request<Bytes>) -> Result<Response<Bytes>, ExportError> {
@@ -198,6 +209,8 @@ impl HttpClient {
                 parts.headers.insert(name, value.clone());
             }
         }
+        let context = parts.extensions.remove::<Arc<RequestContext>>();
+        self.signer.sign(&mut parts.headers, context.as_deref())?;
         if let Some(authorization) = self.proxies.authorization(&parts.uri) {
             parts.headers.insert(PROXY_AUTHORIZATION, authorization);
         }
@@ -317,6 +330,15 @@ fn basic_authorization(userinfo: &str) -> Option<HeaderValue> {
     let mut authorization = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
     authorization.set_sensitive(true);
     Some(authorization)
+}
+
+/// Where [`HttpClient::post`] looks for the client whose data it sends.
+pub fn context_of(batch: &Batch) -> Extensions {
+    let mut extensions = Extensions::new();
+    if let Some(context) = batch.context() {
+        extensions.insert(Arc::clone(context));
+    }
+    extensions
 }
 
 /// A URL as it may be shown: without its query, which may carry secrets.

@@ -19,9 +19,9 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
-use spindle_pipeline::Signal;
 use spindle_pipeline::batch::Batch;
 use spindle_pipeline::testing::spans;
+use spindle_pipeline::{RequestContext, Signal};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Notify, watch};
@@ -356,4 +356,10 @@ impl Reserved {
 /// A batch of so many spans.
 pub(crate) fn spans(count: usize) -> Batch {
     Batch::receive(Signal::Traces, spans::request(count)).expect("well formed")
+}
+
+/// The batch as a client of this `tenant` has sent it.
+pub(crate) fn from_tenant(batch: &Batch, tenant: &str) -> Batch {
+    let metadata = vec![("tenant".to_owned(), tenant.to_owned())];
+    batch.clone().with_context(Some(Arc::new(RequestContext { metadata, ..RequestContext::default() })))
 }

@@ -6,6 +6,7 @@ use spindle_config::ComponentId;
 use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
+use crate::auth::Authenticators;
 use crate::graph::ReceiverEdge;
 use crate::run::Runs;
 use crate::signal::{Signal, SignalSet};
@@ -37,6 +38,8 @@ pub struct BuildContext {
     pub status: StatusHandle,
     /// Which run something belongs to.
     pub runs: Runs,
+    /// What extensions offer to receivers and exporters.
+    pub authenticators: Authenticators,
     /// This build.
     pub build: BuildInfo,
 }

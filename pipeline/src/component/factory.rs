@@ -8,6 +8,7 @@ use spindle_config::Check;
 use spindle_config::types::ListenAddress;
 
 use super::{BuildContext, Consumer, Exporter, Extension, Processor, Receiver, Transform};
+use crate::auth::{AuthenticatorUse, Roles};
 use crate::error::BuildError;
 use crate::export::ExportSettings;
 use crate::signal::{Signal, SignalSet};
@@ -80,6 +81,11 @@ pub trait ComponentConfig: DeserializeOwned + Default + Send + Sync + 'static {
     fn files(&self) -> Vec<OutputFile> {
         Vec::new()
     }
+
+    /// The extensions that it asks for authenticators.
+    fn authenticators(&self) -> Vec<AuthenticatorUse> {
+        Vec::new()
+    }
 }
 
 /// What all kinds of factories say about a type.
@@ -134,6 +140,12 @@ pub trait ExporterFactory: Factory {
 
 /// Makes extensions.
 pub trait ExtensionFactory: Factory {
+    /// The sides of a request that it authenticates with this configuration; neither, unless it says so.
+    fn roles(config: &Self::Config) -> Roles {
+        let _ = config;
+        Roles::default()
+    }
+
     /// Builds one, sockets bound.
     fn build(config: Self::Config, context: &BuildContext) -> Result<Box<dyn Extension>, BuildError>;
 }

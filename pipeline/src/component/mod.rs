@@ -26,6 +26,7 @@ use tokio::time::Instant;
 
 use async_trait::async_trait;
 
+use crate::auth::Offered;
 use crate::batch::Batch;
 use crate::error::{ConsumeError, ExportError, RunError};
 
@@ -101,9 +102,15 @@ pub trait Receiver: Send + 'static {
     async fn run(self: Box<Self>, context: ReceiverContext) -> Result<(), RunError>;
 }
 
-/// Something beside the pipelines: health checks, status pages.
+/// Something beside the pipelines: health checks, status pages, authenticators.
 #[async_trait]
 pub trait Extension: Send + 'static {
+    /// What it offers to receivers and exporters, as [`ExtensionFactory::roles`] has said. They use it from
+    /// before [`Self::run`] is called until the process ends.
+    fn authenticators(&self) -> Offered {
+        Offered::default()
+    }
+
     /// Runs until the context's drain token is cancelled.
     async fn run(self: Box<Self>, context: ExtensionContext) -> Result<(), RunError>;
 }

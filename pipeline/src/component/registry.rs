@@ -14,6 +14,7 @@ use super::factory::{
     ProcessorFactory, ReceiverFactory, Stability,
 };
 use super::{BuildContext, Exporter, Extension, Receiver};
+use crate::auth::{AuthenticatorUse, Roles};
 use crate::error::BuildError;
 use crate::export::ExportSettings;
 use crate::signal::{Signal, SignalSet};
@@ -95,6 +96,8 @@ type BuildProcessor = Box<dyn Fn(&BuildContext, Signal) -> Result<BuiltProcessor
 pub struct LoadedReceiver {
     /// What it will listen on.
     pub listeners: Vec<Listener>,
+    /// The authenticators it asks for.
+    pub authenticators: Vec<AuthenticatorUse>,
     /// Builds it.
     pub build: Build<Box<dyn Receiver>>,
 }
@@ -115,6 +118,8 @@ pub struct LoadedExporter {
     pub listeners: Vec<Listener>,
     /// What it will write.
     pub files: Vec<OutputFile>,
+    /// The authenticators it asks for.
+    pub authenticators: Vec<AuthenticatorUse>,
     /// Queue, retry and timeout.
     pub settings: ExportSettings,
     /// Builds it.
@@ -125,6 +130,8 @@ pub struct LoadedExporter {
 pub struct LoadedExtension {
     /// What it will listen on.
     pub listeners: Vec<Listener>,
+    /// The authenticators it offers.
+    pub roles: Roles,
     /// Builds it.
     pub build: Build<Box<dyn Extension>>,
 }
@@ -253,6 +260,7 @@ fn load_receiver<F: ReceiverFactory>(
     let config: F::Config = load(Kind::Receiver, component, diagnostics);
     LoadedReceiver {
         listeners: config.listeners(),
+        authenticators: config.authenticators(),
         build: Box::new(move |context| F::build(config, context)),
     }
 }
@@ -283,6 +291,7 @@ fn load_exporter<F: ExporterFactory>(
     LoadedExporter {
         listeners: config.listeners(),
         files: config.files(),
+        authenticators: config.authenticators(),
         settings: F::settings(&config),
         build: Box::new(move |context| F::build(config, context)),
     }
@@ -295,6 +304,7 @@ fn load_extension<F: ExtensionFactory>(
     let config: F::Config = load(Kind::Extension, component, diagnostics);
     LoadedExtension {
         listeners: config.listeners(),
+        roles: F::roles(&config),
         build: Box::new(move |context| F::build(config, context)),
     }
 }

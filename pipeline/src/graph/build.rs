@@ -11,6 +11,7 @@ use super::edge::{
 use super::fan_out::FanOut;
 use super::plan::{Plan, Planned, PlannedListener, PlannedPipeline};
 use super::running::{RunningExtension, RunningReceiver};
+use crate::auth::Authenticators;
 use crate::component::{
     BUILD, BuildContext, BuiltProcessor, Consumer, Exporter, Kind, LoadedExporter, LoadedExtension,
     LoadedProcessor, LoadedReceiver, Outputs, Processor,
@@ -53,8 +54,14 @@ impl Graph {
             extensions: Vec::new(),
         };
         let listeners = plan.listeners;
-        let mut builder =
-            Builder { graph, runs, listeners, stages: BTreeMap::new(), problems: Diagnostics::default() };
+        let mut builder = Builder {
+            graph,
+            runs,
+            listeners,
+            authenticators: Authenticators::default(),
+            stages: BTreeMap::new(),
+            problems: Diagnostics::default(),
+        };
         builder.extensions(plan.extensions);
         builder.exporters(plan.exporters, &plan.pipelines);
         let mut entries = Entries::new();
@@ -87,6 +94,7 @@ struct Builder<'a> {
     graph: Graph,
     runs: &'a Runs,
     listeners: Vec<PlannedListener>,
+    authenticators: Authenticators,
     stages: BTreeMap<(ComponentId, Signal), Arc<dyn Consumer>>,
     problems: Diagnostics,
 }
@@ -127,6 +135,7 @@ impl Builder<'_> {
             telemetry: self.graph.telemetry.clone(),
             status,
             runs: self.runs.clone(),
+            authenticators: self.authenticators.clone(),
             build: BUILD,
         }
     }
@@ -136,6 +145,7 @@ impl Builder<'_> {
             let context = self.context(Kind::Extension, &id, &[], SignalSet::default());
             let result = (planned.loaded.build)(&context);
             if let Some(extension) = self.built_at(result, &planned.path, planned.origin) {
+                self.authenticators.add(id.clone(), extension.authenticators());
                 self.graph.extensions.push(RunningExtension::new(id, extension, context.status));
             }
         }

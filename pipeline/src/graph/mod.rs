@@ -7,6 +7,7 @@
 //!
 //! The graph counts on every edge and catches panics at every component, so that components need not.
 
+mod authenticators;
 mod build;
 mod collector_types;
 mod edge;

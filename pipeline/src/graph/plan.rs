@@ -9,7 +9,7 @@ use spindle_config::{
     Check, Component, ComponentId, Diagnostic, Diagnostics, Origin, Sections, nearest, quoted_list,
 };
 
-use super::collector_types;
+use super::{authenticators, collector_types};
 use crate::component::{
     Kind, Listener, LoadedExporter, LoadedExtension, LoadedProcessor, LoadedReceiver, Registry,
 };
@@ -83,6 +83,7 @@ impl Plan {
         };
         plan.check_signals(&sections.processors, diagnostics);
         plan.check_files(&sections.exporters, diagnostics);
+        authenticators::check(&plan, sections, registry, diagnostics);
         let (used_receivers, used_exporters) = plan.used();
         for (id, planned) in plan.receivers.iter().filter(|(id, _)| used_receivers.contains(id)) {
             add_listeners(
@@ -197,7 +198,7 @@ fn signals_of(pipelines: &[PlannedPipeline], exporter: &ComponentId) -> SignalSe
     named.fold(SignalSet::default(), |signals, pipeline| signals.and(SignalSet::of(pipeline.signal)))
 }
 
-fn find<'a>(components: &'a [Component<'a>], id: &ComponentId) -> Option<&'a Component<'a>> {
+pub(super) fn find<'a>(components: &'a [Component<'a>], id: &ComponentId) -> Option<&'a Component<'a>> {
     components.iter().find(|component| component.id == *id)
 }
 

@@ -59,7 +59,7 @@ metrics! {
     ReceiverRefusedSpans = "receiver_refused_spans", Counter, "{spans}", "Spans that the pipelines did not take; the client was told";
     ReceiverRefusedMetricPoints = "receiver_refused_metric_points", Counter, "{datapoints}", "Metric points that the pipelines did not take; the client was told";
     ReceiverRefusedLogRecords = "receiver_refused_log_records", Counter, "{records}", "Log records that the pipelines did not take; the client was told";
-    ReceiverRequests = "receiver_requests", Counter, "{requests}", "Requests to a receiver, by outcome: success, refused (the pipelines did not take it) or failure (the request itself was bad)";
+    ReceiverRequests = "receiver_requests", Counter, "{requests}", "Requests to a receiver, by outcome: success, refused (the pipelines did not take it) or failure (the request itself was bad, or not authenticated)";
     ScraperScrapedMetricPoints = "scraper_scraped_metric_points", Counter, "{datapoints}", "Metric points that a scraper read";
     ScraperErroredMetricPoints = "scraper_errored_metric_points", Counter, "{datapoints}", "Readings that a scraper could not make";
     ScraperSkippedReadings = "scraper_skipped_readings", Counter, "{readings}", "Readings that were due while the one before was not done";

@@ -1,6 +1,7 @@
 //! What tests of several crates share. Behind the feature `test-util`; no part of the agent.
 
 pub mod arbitrary;
+pub mod auth;
 pub mod certificates;
 pub mod contract;
 pub mod oracle;
@@ -12,7 +13,8 @@ use crate::run::Runs;
 use crate::status::StatusBoard;
 use crate::telemetry::Telemetry;
 
-/// A context to build a component with: all signals, telemetry and status of its own, no run.
+/// A context to build a component with: all signals, telemetry and status of its own, no run, and the
+/// authenticator [`auth::ID`].
 pub fn context(id: &str) -> BuildContext {
     let id: spindle_config::ComponentId = id.parse().unwrap_or_else(|message| panic!("{message}"));
     BuildContext {
@@ -21,6 +23,7 @@ pub fn context(id: &str) -> BuildContext {
         signals: crate::SignalSet::ALL,
         telemetry: Telemetry::default(),
         runs: Runs::default(),
+        authenticators: auth::authenticators(),
         build: BUILD,
     }
 }

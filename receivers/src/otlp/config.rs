@@ -1,8 +1,10 @@
 //! The keys of the `otlp` receiver, with the Collector's names and defaults.
 
+use http::HeaderName;
 use serde::Deserialize;
 use spindle_config::types::{Duration, Headers, ListenAddress, Optional, ServerTls, Transport};
 use spindle_config::{Check, Diagnostic};
+use spindle_pipeline::auth::{AuthConfig, AuthenticatorUse, Role};
 use spindle_pipeline::component::{ComponentConfig, Listener};
 use spindle_pipeline::net::compression::Encoding;
 use spindle_pipeline::net::serve::ServeOptions;
@@ -47,8 +49,8 @@ pub struct GrpcConfig {
     pub keepalive: Option<Keepalive>,
     /// Keep the metadata of requests for processors and exporters. Default false.
     pub include_metadata: bool,
-    /// Not built yet.
-    pub auth: Option<Auth>,
+    /// The extension that judges requests.
+    pub auth: Option<AuthConfig>,
     /// Not built yet.
     pub middlewares: Vec<Middleware>,
 }
@@ -125,13 +127,13 @@ impl Default for EnforcementPolicy {
     }
 }
 
-/// `auth`.
+/// `auth` of HTTP.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Auth {
-    /// The extension that authenticates.
+pub struct HttpAuth {
+    /// The extension that judges requests.
     pub authenticator: String,
-    /// Query parameters that the authenticator sees (HTTP only).
+    /// Query parameters that it sees as headers.
     pub request_params: Vec<String>,
 }
 
@@ -179,8 +181,8 @@ pub struct HttpConfig {
     pub response_headers: Headers,
     /// Keep the headers of requests for processors and exporters. Default false.
     pub include_metadata: bool,
-    /// Not built yet.
-    pub auth: Option<Auth>,
+    /// The extension that judges requests.
+    pub auth: Option<HttpAuth>,
     /// Not built yet.
     pub middlewares: Vec<Middleware>,
 }
@@ -265,7 +267,7 @@ impl GrpcConfig {
         if let Some(tls) = &self.tls {
             tls.validate(&mut check.below("tls"));
         }
-        check_unbuilt(self.auth.is_some(), &self.middlewares, check);
+        check_middlewares(&self.middlewares, check);
     }
 }
 
@@ -320,7 +322,13 @@ impl HttpConfig {
         if let Some(tls) = &self.tls {
             tls.validate(&mut check.below("tls"));
         }
-        check_unbuilt(self.auth.is_some(), &self.middlewares, check);
+        for (index, name) in self.auth.iter().flat_map(|auth| auth.request_params.iter().enumerate()) {
+            if HeaderName::try_from(name).is_err() {
+                let key = format!("auth::request_params::{index}");
+                check.error(&key, format!("\"{name}\" cannot be a header's name"));
+            }
+        }
+        check_middlewares(&self.middlewares, check);
     }
 }
 
@@ -339,10 +347,7 @@ fn check_endpoint(endpoint: &str, transport: Transport, check: &mut Check<'_>) {
     }
 }
 
-fn check_unbuilt(has_auth: bool, middlewares: &[Middleware], check: &mut Check<'_>) {
-    if has_auth {
-        check.error("auth", "authenticators are not built into this version of spindle yet");
-    }
+fn check_middlewares(middlewares: &[Middleware], check: &mut Check<'_>) {
     if !middlewares.is_empty() {
         check.error("middlewares", "middlewares are not built into this version of spindle yet");
     }
@@ -364,6 +369,15 @@ impl ComponentConfig for Config {
         if let Some(http) = http {
             http.validate(&mut check.below("protocols::http"));
         }
+    }
+
+    fn authenticators(&self) -> Vec<AuthenticatorUse> {
+        let grpc = self.protocols.grpc.as_ref().and_then(|grpc| grpc.auth.as_ref());
+        let http = self.protocols.http.as_ref().and_then(|http| http.auth.as_ref());
+        let grpc = grpc.map(|auth| ("protocols::grpc::", &auth.authenticator));
+        let http = http.map(|auth| ("protocols::http::", &auth.authenticator));
+        let uses = [grpc, http].into_iter().flatten();
+        uses.map(|(key, name)| AuthenticatorUse::new(key, name, Role::Server)).collect()
     }
 
     fn listeners(&self) -> Vec<Listener> {

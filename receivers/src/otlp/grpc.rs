@@ -12,13 +12,11 @@ use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use hyper::service::Service;
 use spindle_pipeline::Signal;
-use spindle_pipeline::component::ReceiverContext;
 use spindle_pipeline::error::{Code, ConsumeError};
 use spindle_pipeline::net::body::{self, BodyError};
 use spindle_pipeline::net::compression::Encoding;
 use spindle_pipeline::net::grpc;
 use spindle_pipeline::net::serve::Peer;
-use spindle_pipeline::telemetry::Telemetry;
 
 use super::config::GrpcConfig;
 use super::intake::{About, Format, Intake, metadata};
@@ -35,14 +33,9 @@ struct Inner {
 }
 
 impl GrpcService {
-    pub(super) fn new(
-        config: &GrpcConfig,
-        context: &ReceiverContext,
-        telemetry: &Telemetry,
-        receiver: &str,
-    ) -> Self {
+    pub(super) fn new(config: &GrpcConfig, intake: Intake) -> Self {
         Self(Arc::new(Inner {
-            intake: Intake::new(context, telemetry, receiver, "grpc"),
+            intake,
             max_message: config.max_message(),
             include_metadata: config.include_metadata,
         }))
@@ -64,6 +57,10 @@ impl Inner {
     async fn answer(&self, request: Request<Incoming>) -> Response<Reply> {
         if let Some(refusal) = not_grpc(&request) {
             return refusal;
+        }
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        if let Err(refusal) = self.intake.admit(request.headers(), peer).await {
+            return reply::grpc_error(&refusal.error);
         }
         match self.export(request).await {
             Ok(()) => reply::grpc_ok(),

@@ -1,24 +1,27 @@
 //! OTLP/HTTP: a path for each signal, protobuf or JSON.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
+use http::header::{
+    ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::Service;
+use percent_encoding::percent_decode_str;
 use prost::Message;
 use spindle_pipeline::Signal;
-use spindle_pipeline::component::ReceiverContext;
+use spindle_pipeline::auth::Refusal;
 use spindle_pipeline::error::{Code, ConsumeError, Retry};
 use spindle_pipeline::net::body::{self, BodyError};
 use spindle_pipeline::net::compression::Encoding;
 use spindle_pipeline::net::grpc::rpc_status;
 use spindle_pipeline::net::serve::Peer;
-use spindle_pipeline::telemetry::Telemetry;
 
 use super::config::HttpConfig;
 use super::cors::CorsPolicy;
@@ -31,6 +34,7 @@ pub(super) struct HttpService(Arc<Inner>);
 
 struct Inner {
     intake: Intake,
+    auth_params: Vec<String>,
     paths: [(String, Signal); 3],
     max_body: usize,
     encodings: Vec<Encoding>,
@@ -41,17 +45,13 @@ struct Inner {
 }
 
 impl HttpService {
-    pub(super) fn new(
-        config: &HttpConfig,
-        context: &ReceiverContext,
-        telemetry: &Telemetry,
-        receiver: &str,
-    ) -> Self {
+    pub(super) fn new(config: &HttpConfig, intake: Intake) -> Self {
         let response_headers = config.response_headers.iter().filter_map(|(name, value)| {
             Some((HeaderName::try_from(name).ok()?, HeaderValue::try_from(value.expose()).ok()?))
         });
         Self(Arc::new(Inner {
-            intake: Intake::new(context, telemetry, receiver, "http"),
+            intake,
+            auth_params: config.auth.iter().flat_map(|auth| auth.request_params.clone()).collect(),
             paths: [
                 (config.traces_url_path.clone(), Signal::Traces),
                 (config.metrics_url_path.clone(), Signal::Metrics),
@@ -98,6 +98,11 @@ impl Inner {
     }
 
     async fn route(&self, request: Request<Incoming>) -> Response<Reply> {
+        let peer = request.extensions().get::<Peer>().map(|peer| peer.0);
+        let judged = credentials(request.headers(), request.uri().query(), &self.auth_params);
+        if let Err(refusal) = self.intake.admit(&judged, peer).await {
+            return turned_away(format(request.headers()), &refusal);
+        }
         let path = request.uri().path();
         let signal = self.paths.iter().find(|(known, _)| known == path).map(|(_, signal)| *signal);
         let Some(signal) = signal.filter(|signal| self.intake.takes(*signal)) else {
@@ -184,6 +189,35 @@ impl Inner {
             BodyError::Broken(_) => (StatusCode::BAD_REQUEST, ConsumeError::invalid(error.to_string())),
         })
     }
+}
+
+/// The headers that the authenticator sees: those of the request, and its query parameters of these names.
+fn credentials<'a>(headers: &'a HeaderMap, query: Option<&str>, params: &[String]) -> Cow<'a, HeaderMap> {
+    let mut headers = Cow::Borrowed(headers);
+    for (name, value) in query.unwrap_or_default().split('&').filter_map(|pair| pair.split_once('=')) {
+        if !params.iter().any(|param| param == name) {
+            continue;
+        }
+        let value = value.replace('+', " ");
+        let value: Vec<u8> = percent_decode_str(&value).collect();
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::from_bytes(&value)) {
+            headers.to_mut().insert(name, value);
+        }
+    }
+    headers
+}
+
+/// The answer to a request that is not let in, in its own encoding where that is one of ours.
+fn turned_away(format: Option<Format>, refusal: &Refusal) -> Response<Reply> {
+    let status = refusal.error.code().http();
+    let mut response = match format {
+        Some(format) => refused(format, status, &refusal.error),
+        None => reply::text(status, refusal.error.message().to_owned()),
+    };
+    if let Some(challenge) = &refusal.challenge {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge.clone());
+    }
+    response
 }
 
 fn format(headers: &HeaderMap) -> Option<Format> {

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use bytes::Bytes;
 use http::HeaderMap;
+use spindle_pipeline::auth::{Refusal, ServerAuthenticator};
 use spindle_pipeline::component::{Consumer, ReceiverContext};
 use spindle_pipeline::error::{Code, ConsumeError};
 use spindle_pipeline::net::compression::{DecompressError, Encoding};
@@ -28,6 +29,7 @@ const ARRIVAL_GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Intake {
     consumers: [Option<Arc<dyn Consumer>>; 3],
     failures: Counter,
+    authenticator: Option<Arc<dyn ServerAuthenticator>>,
     receiver: String,
     drain: CancellationToken,
 }
@@ -76,9 +78,23 @@ impl Intake {
         Self {
             consumers: Signal::ALL.map(|signal| context.outputs.get(signal, transport)),
             failures: telemetry.counter(Metric::ReceiverRequests, labels),
+            authenticator: None,
             receiver: receiver.to_owned(),
             drain: context.drain.clone(),
         }
+    }
+
+    /// Lets in only what this authenticator lets in, if there is one.
+    #[must_use]
+    pub(super) fn behind(self, authenticator: Option<Arc<dyn ServerAuthenticator>>) -> Self {
+        Self { authenticator, ..self }
+    }
+
+    /// Whether a request with these headers may go on; one that may not is counted as a failure.
+    pub(super) async fn admit(&self, headers: &HeaderMap, peer: Option<SocketAddr>) -> Result<(), Refusal> {
+        let Some(authenticator) = &self.authenticator else { return Ok(()) };
+        let judged = authenticator.authenticate(headers).await;
+        judged.inspect_err(|refusal| self.failed(&refusal.error, &About { peer, ..About::default() }))
     }
 
     /// Waits for a request's body, but at the stop not for a peer that stalls.

@@ -5,6 +5,7 @@
 //! * The answer is the pipelines' answer. A client is told "ok" only when they have taken its data, and
 //!   told to repeat exactly when repeating can help; gRPC and HTTP say the same by one table.
 //! * What is not well formed is refused before it reaches a pipeline, with the byte that is wrong.
+//! * What the authenticator of a door does not let in gets no further than its headers.
 //! * Bodies are bounded, compressed and decompressed.
 //!
 //! Both doors end in `intake::Intake`; `grpc` and `http` are only its two protocols.
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rustls::ServerConfig;
 use spindle_pipeline::SignalSet;
+use spindle_pipeline::auth::ServerAuthenticator;
 use spindle_pipeline::component::{
     BuildContext, Factory, Kind, Receiver, ReceiverContext, ReceiverFactory, Stability,
 };
@@ -34,6 +36,8 @@ use spindle_pipeline::net::tls;
 use spindle_pipeline::panics::Panics;
 use spindle_pipeline::telemetry::Telemetry;
 use tracing::info;
+
+use intake::Intake;
 
 pub use config::{Config, GrpcConfig, HttpConfig};
 
@@ -50,8 +54,8 @@ impl Factory for Otlp {
 impl ReceiverFactory for Otlp {
     fn build(config: Config, context: &BuildContext) -> Result<Box<dyn Receiver>, BuildError> {
         let protocols = config.protocols;
-        let grpc = protocols.grpc.into_option().map(GrpcDoor::open).transpose()?;
-        let http = protocols.http.into_option().map(HttpDoor::open).transpose()?;
+        let grpc = protocols.grpc.into_option().map(|config| GrpcDoor::open(config, context)).transpose()?;
+        let http = protocols.http.into_option().map(|config| HttpDoor::open(config, context)).transpose()?;
         Ok(Box::new(OtlpReceiver {
             id: context.id.to_string(),
             panics: Panics::of(&context.telemetry, Kind::Receiver, &context.id),
@@ -75,6 +79,7 @@ struct Door<C> {
     bound: Bound,
     tls: Option<Arc<ServerConfig>>,
     options: ServeOptions,
+    authenticator: Option<Arc<dyn ServerAuthenticator>>,
     config: C,
 }
 
@@ -82,23 +87,27 @@ type GrpcDoor = Door<GrpcConfig>;
 type HttpDoor = Door<HttpConfig>;
 
 impl GrpcDoor {
-    fn open(config: GrpcConfig) -> Result<Self, BuildError> {
+    fn open(config: GrpcConfig, context: &BuildContext) -> Result<Self, BuildError> {
         let key = "protocols::grpc";
         let tls =
             config.tls.as_ref().map(|tls| tls::server(tls, &[b"h2"], &format!("{key}::tls"))).transpose()?;
+        let name = config.auth.as_ref().map(|auth| auth.authenticator.as_str());
+        let authenticator = context.authenticators.server(&format!("{key}::"), name)?;
         let bound = bind(&config.address(), &format!("{key}::endpoint"))?;
-        Ok(Self { bound, tls: tls.map(Arc::new), options: config.serve_options(), config })
+        Ok(Self { bound, tls: tls.map(Arc::new), options: config.serve_options(), authenticator, config })
     }
 }
 
 impl HttpDoor {
-    fn open(config: HttpConfig) -> Result<Self, BuildError> {
+    fn open(config: HttpConfig, context: &BuildContext) -> Result<Self, BuildError> {
         let key = "protocols::http";
         let alpn: &[&[u8]] = &[b"h2", b"http/1.1"];
         let tls =
             config.tls.as_ref().map(|tls| tls::server(tls, alpn, &format!("{key}::tls"))).transpose()?;
+        let name = config.auth.as_ref().map(|auth| auth.authenticator.as_str());
+        let authenticator = context.authenticators.server(&format!("{key}::"), name)?;
         let bound = bind(&config.address(), &format!("{key}::endpoint"))?;
-        Ok(Self { bound, tls: tls.map(Arc::new), options: config.serve_options(), config })
+        Ok(Self { bound, tls: tls.map(Arc::new), options: config.serve_options(), authenticator, config })
     }
 }
 
@@ -109,14 +118,16 @@ impl Receiver for OtlpReceiver {
         let grpc = async {
             let Some(door) = grpc else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting GRPC server");
-            let service = grpc::GrpcService::new(&door.config, &context, &telemetry, &id);
+            let intake = Intake::new(&context, &telemetry, &id, "grpc").behind(door.authenticator);
+            let service = grpc::GrpcService::new(&door.config, intake);
             let options = ServeOptions { panics: panics.clone(), ..door.options };
             serve(door.bound, door.tls, options, service, context.drain.clone()).await
         };
         let http = async {
             let Some(door) = http else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting HTTP server");
-            let service = http::HttpService::new(&door.config, &context, &telemetry, &id);
+            let intake = Intake::new(&context, &telemetry, &id, "http").behind(door.authenticator);
+            let service = http::HttpService::new(&door.config, intake);
             let options = ServeOptions { panics: panics.clone(), ..door.options };
             serve(door.bound, door.tls, options, service, context.drain.clone()).await
         };

@@ -1,3 +1,4 @@
+mod auth;
 mod cors;
 mod doors;
 mod limits;
@@ -31,6 +32,7 @@ struct Doors {
     grpc: SocketAddr,
     http: SocketAddr,
     sink: Arc<Sink>,
+    telemetry: Telemetry,
     drain: CancellationToken,
     task: tokio::task::JoinHandle<Result<(), RunError>>,
 }
@@ -39,10 +41,11 @@ const BOTH: &str = "{protocols: {grpc: {endpoint: 127.0.0.1:0}, http: {endpoint:
 
 fn open(yaml: &str) -> Doors {
     let protocols = config::<Otlp>(yaml).protocols;
-    let grpc = GrpcDoor::open(protocols.grpc.into_option().expect("grpc")).expect("binds");
-    let http = HttpDoor::open(protocols.http.into_option().expect("http")).expect("binds");
+    let build = context("otlp");
+    let grpc = GrpcDoor::open(protocols.grpc.into_option().expect("grpc"), &build).expect("binds");
+    let http = HttpDoor::open(protocols.http.into_option().expect("http"), &build).expect("binds");
     let addresses = [&grpc.bound, &http.bound].map(|bound| bound.tcp_address().expect("tcp"));
-    let (sink, drain, context) = (Sink::new(), CancellationToken::new(), context("otlp"));
+    let (sink, drain, context) = (Sink::new(), CancellationToken::new(), build);
     let outputs = Outputs::none().with(Signal::Traces, sink.clone()).with(Signal::Logs, sink.clone());
     let receiver = Box::new(OtlpReceiver {
         id: "otlp".to_owned(),
@@ -53,7 +56,7 @@ fn open(yaml: &str) -> Doors {
     });
     let run_context = ReceiverContext { outputs, drain: drain.clone(), status: context.status };
     let task = tokio::spawn(receiver.run(run_context));
-    Doors { grpc: addresses[0], http: addresses[1], sink, drain, task }
+    Doors { grpc: addresses[0], http: addresses[1], sink, telemetry: context.telemetry, drain, task }
 }
 
 struct Answer {
@@ -494,8 +497,8 @@ fn says_what_cannot_be() {
             ],
         ),
         (
-            "{protocols: {grpc: {auth: {authenticator: basicauth}}}}",
-            vec!["protocols::grpc::auth: authenticators are not built into this version of spindle yet"],
+            "{protocols: {grpc: {middlewares: [{id: a}]}}}",
+            vec!["protocols::grpc::middlewares: middlewares are not built into this version of spindle yet"],
         ),
         (
             "{protocols: {grpc: {max_recv_msg_size_mib: 5000}}}",

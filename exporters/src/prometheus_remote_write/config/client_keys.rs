@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use spindle_config::Check;
 use spindle_config::types::{ClientTls, Duration, Headers};
+use spindle_pipeline::auth::AuthConfig;
 
-use crate::support::auth::Auth;
+use crate::support::auth::Middleware;
 use crate::support::compression::CompressionParams;
 use crate::support::http::{Cookies, HttpClientKeys, check_keys, check_url};
 
@@ -32,9 +33,9 @@ pub struct ClientKeys {
     /// Not built yet.
     pub proxy_url: String,
     /// Not built yet.
-    pub auth: Option<Auth>,
+    pub auth: Option<AuthConfig>,
     /// Not built yet.
-    pub middlewares: Vec<Auth>,
+    pub middlewares: Vec<Middleware>,
     /// Not built yet.
     pub cookies: Cookies,
     /// Accepted for the Collector's sake; buffers grow as they are needed.

@@ -10,13 +10,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use spindle_config::types::{ClientTls, Duration, Headers, Optional};
+use spindle_pipeline::auth::AuthConfig;
 use spindle_pipeline::export::RetryConfig;
 
 use super::MOST_SAMPLES;
 use super::naming::{MetricNamer, push_label_name};
 use super::request::Limits;
 use super::translate::{Pattern, Promote, Settings};
-use crate::support::auth::Auth;
+use crate::support::auth::Middleware;
 use crate::support::compression::CompressionParams;
 use crate::support::http::Cookies;
 pub use client_keys::ClientKeys;
@@ -49,9 +50,9 @@ pub struct Config {
     /// See [`ClientKeys::proxy_url`].
     pub proxy_url: String,
     /// See [`ClientKeys::auth`].
-    pub auth: Option<Auth>,
+    pub auth: Option<AuthConfig>,
     /// See [`ClientKeys::middlewares`].
-    pub middlewares: Vec<Auth>,
+    pub middlewares: Vec<Middleware>,
     /// See [`ClientKeys::cookies`].
     pub cookies: Cookies,
     /// See [`ClientKeys::read_buffer_size`].

@@ -171,8 +171,8 @@ fn says_what_cannot_be() {
         ),
         ("{sending_queue: {}}", "has invalid keys: sending_queue"),
         (
-            "{auth: {authenticator: basicauth}}",
-            "auth: authenticators are not built into this version of spindle yet",
+            "{middlewares: [{id: a}]}",
+            "middlewares: middlewares are not built into this version of spindle yet",
         ),
         ("{proxy_url: p}", "proxy_url: the proxy must be a URL with http://"),
         (

@@ -1,11 +1,13 @@
 //! What cannot be, with the Collector's texts where it has them.
 
 use spindle_config::{Check, Diagnostic, quoted_list};
+use spindle_pipeline::auth::AuthenticatorUse;
 use spindle_pipeline::component::ComponentConfig;
 
 use super::client_keys::PROTOCOL_HEADERS;
 use super::{Config, RemoteWriteQueue, VERSION_1, VERSION_2, WITH_SUFFIXES, WITHOUT_SUFFIXES};
 use crate::prometheus_remote_write::naming::push_label_name;
+use crate::support::auth::authenticators;
 
 /// More than fits any machine's memory.
 const MOST_QUEUED: i64 = u32::MAX as i64;
@@ -45,6 +47,10 @@ impl ComponentConfig for Config {
         self.validate_labels(check);
         self.validate_metadata_keys(check);
         self.validate_what_is_not_built(check);
+    }
+
+    fn authenticators(&self) -> Vec<AuthenticatorUse> {
+        authenticators(&self.client_key(""), self.client().auth.as_ref())
     }
 }
 

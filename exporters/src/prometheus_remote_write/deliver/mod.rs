@@ -20,7 +20,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::join_all;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use spindle_config::ComponentId;
 use spindle_pipeline::error::{Code, ExportError};
 use spindle_pipeline::export::{Backoff, HURRIED_WAIT, RetryConfig};
@@ -70,6 +70,15 @@ pub(super) struct Delivery<P> {
     pub(super) retries: Counter,
     /// The process is stopping.
     pub(super) hurry: CancellationToken,
+}
+
+/// Whose data goes out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Client {
+    /// The client's metadata that goes on as headers.
+    pub(super) headers: HeaderMap,
+    /// What the authenticator is told of the client ([`crate::support::http::context_of`]).
+    pub(super) extensions: Extensions,
 }
 
 /// The buffers of a shard, kept from batch to batch.
@@ -130,7 +139,7 @@ impl<P: Post> Delivery<P> {
         &self,
         table: &Table,
         buffers: &mut Vec<Buffers>,
-        headers: &HeaderMap,
+        client: &Client,
         drops: &mut Drops,
     ) -> Outcome {
         // Batches follow one another, so each may use as many shards as it can fill.
@@ -140,7 +149,7 @@ impl<P: Post> Delivery<P> {
             .iter_mut()
             .take(shards)
             .enumerate()
-            .map(|(shard, buffers)| self.shard(table, Cursor::new(shard, shards), buffers, headers));
+            .map(|(shard, buffers)| self.shard(table, Cursor::new(shard, shards), buffers, client));
         let mut total = Outcome::default();
         for shard in join_all(sending).await {
             shard.rejected.into_iter().for_each(|point| drops.rejected.insert(point));
@@ -156,7 +165,7 @@ impl<P: Post> Delivery<P> {
         &self,
         mut entries: &[Metadata],
         buffers: &mut Vec<Buffers>,
-        headers: &HeaderMap,
+        client: &Client,
     ) {
         buffers.resize_with(buffers.len().max(1), Buffers::default);
         let Some(buffers) = buffers.first_mut() else { return };
@@ -164,7 +173,7 @@ impl<P: Post> Delivery<P> {
             let written = write_metadata(entries, self.limits, &mut buffers.request);
             entries = &entries[written..];
             let Ok(body) = buffers.compress() else { return };
-            if let Fate::GivenUp(_) = self.request(body, headers, self.retry.enabled).await {
+            if let Fate::GivenUp(_) = self.request(body, client, self.retry.enabled).await {
                 return;
             }
         }
@@ -175,13 +184,13 @@ impl<P: Post> Delivery<P> {
         table: &Table,
         mut cursor: Cursor,
         buffers: &mut Buffers,
-        headers: &HeaderMap,
+        client: &Client,
     ) -> ShardOutcome {
         let mut shard = ShardOutcome::default();
         let mut may_retry = self.retry.enabled;
         while table.write_request(&mut cursor, self.limits, &mut buffers.request) {
             let fate = match buffers.compress() {
-                Ok(body) => self.request(body, headers, may_retry).await,
+                Ok(body) => self.request(body, client, may_retry).await,
                 Err(failure) => Fate::GivenUp(failure),
             };
             match fate {
@@ -203,11 +212,11 @@ impl<P: Post> Delivery<P> {
     }
 
     /// Sends a request until it is answered for good or the time is over.
-    async fn request(&self, body: Bytes, headers: &HeaderMap, may_retry: bool) -> Fate {
+    async fn request(&self, body: Bytes, client: &Client, may_retry: bool) -> Fate {
         let mut backoff = Backoff::new(&self.retry);
         let mut attempt = 0u32;
         loop {
-            let (failure, asked) = match self.attempt(&body, headers, attempt).await {
+            let (failure, asked) = match self.attempt(&body, client, attempt).await {
                 Answer::Taken => return Fate::Delivered,
                 Answer::Refused(status, text) => {
                     error!(exporter = %self.exporter, status = status.as_u16(), error = %text, "The remote write endpoint refused a request. Dropping its samples.");
@@ -226,11 +235,12 @@ impl<P: Post> Delivery<P> {
         }
     }
 
-    async fn attempt(&self, body: &Bytes, headers: &HeaderMap, attempt: u32) -> Answer {
+    async fn attempt(&self, body: &Bytes, client: &Client, attempt: u32) -> Answer {
         let mut request = Request::new(body.clone());
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.uri.clone();
-        let mut all = headers.clone();
+        *request.extensions_mut() = client.extensions.clone();
+        let mut all = client.headers.clone();
         all.extend(self.headers.clone());
         if attempt > 0 {
             all.insert(RETRY_ATTEMPT, HeaderValue::from(attempt));

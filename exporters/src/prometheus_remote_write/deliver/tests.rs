@@ -115,7 +115,7 @@ fn translator(series: usize) -> Translator {
 async fn send(delivery: &Delivery<Arc<Server>>, series: usize) -> (Outcome, Vec<(&'static str, u64)>) {
     let translator = translator(series);
     let mut drops = Drops::default();
-    let outcome = delivery.send(&translator.table, &mut Vec::new(), &HeaderMap::new(), &mut drops).await;
+    let outcome = delivery.send(&translator.table, &mut Vec::new(), &Client::default(), &mut drops).await;
     let counts = drops.by_reason(Reason::RetriesExhausted);
     (outcome, counts.into_iter().map(|(reason, count)| (reason.name(), count)).collect())
 }
@@ -248,6 +248,6 @@ async fn metadata_is_sent_and_not_counted() {
         |name: &str| Metadata { kind: 1, name: name.to_owned(), help: String::new(), unit: String::new() };
     let entries = [entry("a"), entry("b"), entry("c")];
     let server = Server::new(&[Reply::Status(500), Reply::Status(400)]);
-    delivery(&server).send_metadata(&entries, &mut Vec::new(), &HeaderMap::new()).await;
+    delivery(&server).send_metadata(&entries, &mut Vec::new(), &Client::default()).await;
     assert_eq!(server.times(), [0, 50, 50, 50]);
 }

@@ -158,9 +158,9 @@ async fn requests_on_their_way_are_bounded_as_configured() {
     let backend =
         Backend::start(|_, _| Reply::Late(Duration::from_millis(20), Box::new(http(200, "text/plain", ""))))
             .await;
-    let client = std::sync::Arc::new(client("{max_conns_per_host: 2}"));
+    let client = Arc::new(client("{max_conns_per_host: 2}"));
     let calls = (0..6).map(|_| {
-        let (client, url) = (std::sync::Arc::clone(&client), url(&backend));
+        let (client, url) = (Arc::clone(&client), url(&backend));
         tokio::spawn(async move { post(&client, url).await })
     });
     for call in calls.collect::<Vec<_>>() {
@@ -285,8 +285,8 @@ fn says_what_is_not_built_yet() {
             "cookies::enabled: cookies are not built into this version of spindle yet",
         ),
         (
-            "{auth: {authenticator: oauth2client}}",
-            "auth: authenticators are not built into this version of spindle yet",
+            "{middlewares: [{id: a}]}",
+            "middlewares: middlewares are not built into this version of spindle yet",
         ),
         (
             "{middlewares: [{id: x}]}",

@@ -1,0 +1,3 @@
+//! What several extensions share.
+
+pub mod credentials;
