@@ -20,6 +20,7 @@ mod reply;
 #[cfg(test)]
 mod tests;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -35,7 +36,7 @@ use spindle_pipeline::net::serve::{ServeOptions, serve};
 use spindle_pipeline::net::tls;
 use spindle_pipeline::panics::Panics;
 use spindle_pipeline::telemetry::Telemetry;
-use tracing::info;
+use tracing::{info, warn};
 
 use intake::Intake;
 
@@ -83,6 +84,32 @@ struct Door<C> {
     config: C,
 }
 
+impl<C> Door<C> {
+    /// One line in the log if strangers can come in, or listen in.
+    fn warn_of_exposure(&self, receiver: &str) {
+        let exposure = exposure(self.bound.tcp_address(), self.tls.is_some(), self.authenticator.is_some());
+        if let Some(exposure) = exposure {
+            warn!(%receiver, endpoint = %self.bound, "{exposure}");
+        }
+    }
+}
+
+/// What a listener that other machines reach lacks.
+fn exposure(address: Option<SocketAddr>, has_tls: bool, has_authenticator: bool) -> Option<&'static str> {
+    if address.is_none_or(|address| address.ip().is_loopback()) {
+        return None;
+    }
+    match (has_tls, has_authenticator) {
+        (false, false) => Some(
+            "Other machines reach this address, and it has neither tls nor auth: whoever reaches it can send",
+        ),
+        (false, true) => Some(
+            "Other machines reach this address, and it has auth without tls: credentials can be read on their way",
+        ),
+        (true, _) => None,
+    }
+}
+
 type GrpcDoor = Door<GrpcConfig>;
 type HttpDoor = Door<HttpConfig>;
 
@@ -118,6 +145,7 @@ impl Receiver for OtlpReceiver {
         let grpc = async {
             let Some(door) = grpc else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting GRPC server");
+            door.warn_of_exposure(&id);
             let intake = Intake::new(&context, &telemetry, &id, "grpc").behind(door.authenticator);
             let service = grpc::GrpcService::new(&door.config, intake);
             let options = ServeOptions { panics: panics.clone(), ..door.options };
@@ -126,6 +154,7 @@ impl Receiver for OtlpReceiver {
         let http = async {
             let Some(door) = http else { return Ok(()) };
             info!(receiver = %id, endpoint = %door.bound, "Starting HTTP server");
+            door.warn_of_exposure(&id);
             let intake = Intake::new(&context, &telemetry, &id, "http").behind(door.authenticator);
             let service = http::HttpService::new(&door.config, intake);
             let options = ServeOptions { panics: panics.clone(), ..door.options };

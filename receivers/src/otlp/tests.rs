@@ -512,3 +512,22 @@ fn says_what_cannot_be() {
         assert_eq!(found, problems, "{yaml}");
     }
 }
+
+/// Who opens a door to other machines is told what that means; nobody is told about loopback addresses.
+#[test]
+fn an_exposed_door_is_told() {
+    let cases = [
+        (Some("127.0.0.1:4317"), false, false, None),
+        (Some("[::1]:4317"), false, false, None),
+        (None, false, false, None),
+        (Some("0.0.0.0:4317"), false, false, Some("neither tls nor auth")),
+        (Some("[::]:4317"), false, true, Some("auth without tls")),
+        (Some("10.0.0.7:4317"), true, false, None),
+    ];
+    for (address, has_tls, has_authenticator, expected) in cases {
+        let told =
+            exposure(address.map(|text| text.parse().expect("an address")), has_tls, has_authenticator);
+        assert_eq!(told.is_some(), expected.is_some(), "{address:?}");
+        assert!(told.unwrap_or_default().contains(expected.unwrap_or_default()), "{told:?}");
+    }
+}
