@@ -12,6 +12,7 @@ mod memory;
 mod metrics;
 mod processing;
 mod readme;
+mod refusals;
 mod remote_write;
 mod runs;
 mod samples;
