@@ -201,11 +201,8 @@ impl<'a> Delivery<'a> {
                 self.sender.count_dropped(loss.reason, loss.items);
             }
             let Loss { failure: Failure { error, .. }, why, items, sample, .. } = loss;
-            if sample.is_empty() {
-                error!(exporter = %self.sender.id(), error = %error, dropped_items = items, reason = why, "Exporting failed. Dropping data.");
-            } else {
-                error!(exporter = %self.sender.id(), error = %error, dropped_items = items, reason = why, sample, "Exporting failed. Dropping data.");
-            }
+            let sample = (!sample.is_empty()).then_some(sample.as_str());
+            error!(exporter = %self.sender.id(), error = %error, dropped_items = items, reason = why, sample, "Exporting failed. Dropping data.");
         }
         let is_for_itself = |loss: &Loss| loss.failure.error.blame() != Blame::Nothing;
         if self.delivered > 0 && self.losses.iter().all(is_for_itself) {
