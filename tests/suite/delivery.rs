@@ -225,7 +225,7 @@ async fn the_back_ends_answers_are_followed() {
     back_end.answer([
         Answer::Refuse(Code::Unavailable),
         Answer::Refuse(Code::DataLoss),
-        Answer::Refuse(Code::InvalidArgument),
+        Answer::Refuse(Code::PermissionDenied),
         Answer::Partial(2, "two are too old".to_owned()),
     ]);
     let load = Load::on(&agent).grpc(1);

@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod processing;
 mod readme;
+mod refusals;
 mod remote_write;
 mod runs;
 mod samples;

@@ -40,7 +40,7 @@ service:
 
 /// Spans over both protocols, one bad request, and one batch that the back end drops.
 async fn use_everything(agent: &Agent, back_end: &Capture) {
-    back_end.answer([Answer::Refuse(Code::Unavailable), Answer::Refuse(Code::InvalidArgument)]);
+    back_end.answer([Answer::Refuse(Code::Unavailable), Answer::Refuse(Code::PermissionDenied)]);
     let load = Load::on(agent).grpc(1).http(1);
     load.wait_for_acknowledged(100).await;
     load.finish().await;
@@ -247,7 +247,7 @@ fn is_time(text: &str) -> bool {
 #[tokio::test]
 async fn repeated_lines_are_thinned() {
     let back_end = Capture::start().await;
-    back_end.answer((0..60).map(|_| Answer::Refuse(Code::InvalidArgument)));
+    back_end.answer((0..60).map(|_| Answer::Refuse(Code::PermissionDenied)));
     let agent = agent(&back_end.grpc(), "{}").start().await;
     let load = Load::on(&agent).grpc(2);
     agent.wait_for_metric("otelcol_dropped_items", &["reason=\"rejected\""], 60.0).await;

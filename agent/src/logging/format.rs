@@ -26,7 +26,7 @@ pub struct Line {
 const RAW_TARGET: &str = "spindle_exporters::debug";
 
 /// Fields that differ between repetitions of one line.
-const VOLATILE: [&str; 5] = ["interval", "dropped_items", "rejected_items", "peer", "repeated"];
+const VOLATILE: [&str; 6] = ["interval", "dropped_items", "rejected_items", "sample", "peer", "repeated"];
 
 impl Line {
     pub fn read(event: &Event<'_>) -> Self {

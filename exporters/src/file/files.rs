@@ -95,7 +95,7 @@ impl Files {
 fn failed(path: &Path, error: &io::Error) -> ExportError {
     // No other attempt makes a name shorter; everything else can be mended from outside.
     let is_hopeless = error.kind() == io::ErrorKind::InvalidFilename;
-    let code = if is_hopeless { Code::InvalidArgument } else { Code::Unavailable };
+    let code = if is_hopeless { Code::FailedPrecondition } else { Code::Unavailable };
     ExportError::new(code, format!("cannot write {}: {error}", path.display()))
 }
 

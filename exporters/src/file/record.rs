@@ -43,7 +43,7 @@ impl Layout {
             }
         }
         let length = u32::try_from(out.len() - LENGTH)
-            .map_err(|_| ExportError::new(Code::InvalidArgument, "a record of 4 GiB cannot be written"))?;
+            .map_err(|_| ExportError::new(Code::FailedPrecondition, "a record of 4 GiB cannot be written"))?;
         out[..LENGTH].copy_from_slice(&length.to_be_bytes());
         Ok(())
     }

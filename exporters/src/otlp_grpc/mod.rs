@@ -1,8 +1,8 @@
 //! The `otlp_grpc` exporter: OTLP over gRPC, for Jaeger, Collectors and everything that takes OTLP.
 //!
 //! One attempt per call; queue, retry and timeout are around it. What the back end answers is read by
-//! the one table: bad data is never repeated, `RESOURCE_EXHAUSTED` only when the answer says when. A
-//! partial success is a success, counted and logged.
+//! the one table: bad data is never repeated as it is, `RESOURCE_EXHAUSTED` only when the answer says when; what
+//! is called too large or bad is sent in parts. A partial success is a success, counted and logged.
 
 mod config;
 

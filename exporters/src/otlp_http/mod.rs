@@ -3,7 +3,8 @@
 //! One attempt per call; queue, retry and timeout are around it.
 //!
 //! * 429, 502, 503 and 504 are worth another attempt, as is everything that breaks below HTTP; 429 and 503 not
-//!   before their `Retry-After`. Any other status outside 2xx is final.
+//!   before their `Retry-After`. Any other status outside 2xx is final for the request as it is; after
+//!   413 and 400 it is sent in parts.
 //! * A 2xx is a success, counted and logged as partial where its body says so. A body that is not what its
 //!   content type says is final: the back end has the data, and repeating would double it.
 

@@ -120,8 +120,9 @@ async fn statuses_are_retried_as_the_specification_says() {
         let backend = Backend::start(move |_, _| http_with(status, "x", "y")).await;
         let error = plain(&backend).export(&spans(1)).await.expect_err("refused");
         assert_eq!(error.retry(), expected, "{status}");
+        let remark = if status == 413 { " (the request is too large)" } else { "" };
         let text = format!(
-            "error exporting items, request to http://{}/v1/traces responded with HTTP Status Code {status}",
+            "error exporting items, request to http://{}/v1/traces responded with HTTP Status Code {status}{remark}",
             backend.address
         );
         assert_eq!(error.to_string(), text);

@@ -371,8 +371,12 @@ pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(delay.min(MAX_RETRY_AFTER))
 }
 
-/// An unsuccessful answer as an error with this text: retried by its status, not before `Retry-After`.
+/// An unsuccessful answer as an error with this text: retried by its status, not before `Retry-After`; 413 is
+/// "too large".
 pub fn answer_error(status: StatusCode, headers: &HeaderMap, text: String) -> ExportError {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return ExportError::too_large(text);
+    }
     let error = ExportError::new(Code::from_http(status), text);
     let is_throttled = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     match retry_after(headers) {

@@ -6,6 +6,8 @@ pub mod compression;
 pub mod grpc;
 pub mod headers;
 pub mod http;
+#[cfg(test)]
+mod round_trip;
 pub mod target;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -1,10 +1,13 @@
-//! The one table: gRPC code, HTTP status, and whether to send again.
+//! The one table: gRPC code, HTTP status, whether to send again, and what is to blame.
 //!
 //! | | as the Collector has it in |
 //! |---|---|
 //! | code -> HTTP status | the OTLP receiver's reply |
 //! | HTTP status -> code | the OTLP/HTTP exporter's reading of a reply |
 //! | code -> retry | the OTLP/gRPC exporter, after the OTLP specification |
+//!
+//! "Too large" has no gRPC code of its own: servers say `RESOURCE_EXHAUSTED` or `OUT_OF_RANGE`, which stand
+//! for other things as well, and their text tells the difference ([`says_too_large`]). By HTTP it is 413.
 
 use http::StatusCode;
 
@@ -59,6 +62,17 @@ pub enum RetryClass {
     Never,
 }
 
+/// What in a request a refusal is about, and so whether parts of the request would be taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// Nothing in it: a smaller request would be answered the same.
+    Nothing,
+    /// Some item, or several, are bad: the others would be taken.
+    Items,
+    /// Its size: halves of it may be taken.
+    Size,
+}
+
 /// Code, the HTTP status a receiver answers with, and whether a client sends again.
 const TABLE: [(Code, u16, RetryClass); 17] = [
     (Code::Ok, 200, RetryClass::Never),
@@ -104,6 +118,7 @@ impl Code {
             401 => Self::Unauthenticated,
             403 => Self::PermissionDenied,
             404 => Self::Unimplemented,
+            413 => Self::ResourceExhausted,
             429 | 502 | 503 | 504 => Self::Unavailable,
             _ => Self::Unknown,
         }
@@ -113,4 +128,35 @@ impl Code {
     pub const fn retry_class(self) -> RetryClass {
         TABLE[self as usize].2
     }
+
+    /// Whether a code that a server gives for many reasons may mean "too large".
+    pub const fn may_mean_too_large(self) -> bool {
+        matches!(self, Self::ResourceExhausted | Self::OutOfRange)
+    }
+
+    /// What is to blame for a refusal with this code, when it is not the size.
+    pub const fn blame(self) -> Blame {
+        match self {
+            Self::InvalidArgument => Blame::Items,
+            _ => Blame::Nothing,
+        }
+    }
+}
+
+/// How the gRPC servers put it, in lower case.
+const TOO_LARGE: [&str; 4] = [
+    // grpc-go ("received message larger than max (N vs. M)"), grpc-core and what is built on it, grpc-js.
+    "larger than max",
+    // grpc-java: "gRPC message exceeds maximum size M: N".
+    "exceeds maximum",
+    // grpc-dotnet: "Received message exceeds the maximum configured message size."
+    "exceeds the maximum",
+    // tonic, as OUT_OF_RANGE: "decoded message length too large"; many proxies.
+    "too large",
+];
+
+/// Whether the text of a refusal says that the request is too large.
+pub fn says_too_large(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    TOO_LARGE.iter().any(|words| text.contains(words))
 }

@@ -11,9 +11,10 @@ mod tests;
 use std::fmt;
 use std::time::Duration;
 
+use http::StatusCode;
 use spindle_config::Diagnostic;
 
-pub use code::{Code, RetryClass};
+pub use code::{Blame, Code, RetryClass, says_too_large};
 
 /// Whether sending the same again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,7 @@ impl Retry {
 pub struct ConsumeError {
     code: Code,
     retry: Retry,
+    blame: Blame,
     message: String,
 }
 
@@ -45,7 +47,18 @@ impl ConsumeError {
     /// An error with a code of the table; the code's class decides about retrying.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         let retry = if code.retry_class() == RetryClass::Always { Retry::Now } else { Retry::Never };
-        Self { code, retry, message: message.into() }
+        Self { code, retry, blame: code.blame(), message: message.into() }
+    }
+
+    /// The request is too large, and will be next time. By gRPC this is told by the text alone, so the text
+    /// says it ([`says_too_large`]) or is made to.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if !says_too_large(&message) {
+            message.push_str(" (the request is too large)");
+        }
+        let (code, retry) = (Code::ResourceExhausted, Retry::Never);
+        Self { code, retry, blame: Blame::Size, message }
     }
 
     /// Nobody can take it at present: full, down, or short of memory.
@@ -68,10 +81,12 @@ impl ConsumeError {
         Self::new(Code::Internal, message)
     }
 
-    /// With a time to wait before the next attempt, which also makes it retryable.
+    /// With a time to wait before the next attempt, which also makes it retryable: a code that no client
+    /// repeats becomes [`Code::Unavailable`].
     #[must_use]
     pub fn retry_after(self, delay: Duration) -> Self {
-        Self { retry: Retry::After(delay), ..self }
+        let code = if self.code.retry_class() == RetryClass::Never { Code::Unavailable } else { self.code };
+        Self { code, retry: Retry::After(delay), blame: Blame::Nothing, ..self }
     }
 
     /// The code of the table.
@@ -79,9 +94,19 @@ impl ConsumeError {
         self.code
     }
 
+    /// The status of an answer over HTTP: the code's, or 413 when the request is too large.
+    pub fn http_status(&self) -> StatusCode {
+        if self.blame == Blame::Size { StatusCode::PAYLOAD_TOO_LARGE } else { self.code.http() }
+    }
+
     /// Whether and when to send again.
     pub fn retry(&self) -> Retry {
         self.retry
+    }
+
+    /// What in the request it is about.
+    pub fn blame(&self) -> Blame {
+        self.blame
     }
 
     /// What happened, in words.
@@ -115,6 +140,11 @@ impl ExportError {
         Self(ConsumeError::new(code, message))
     }
 
+    /// The back end calls the request too large. It is not sent again as it is, whatever code that came with.
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self(ConsumeError::too_large(message))
+    }
+
     /// The back end asks to wait.
     #[must_use]
     pub fn retry_after(self, delay: Duration) -> Self {
@@ -129,6 +159,11 @@ impl ExportError {
     /// Whether and when to send again.
     pub fn retry(&self) -> Retry {
         self.0.retry
+    }
+
+    /// What in the request it is about.
+    pub fn blame(&self) -> Blame {
+        self.0.blame
     }
 }
 

@@ -130,7 +130,8 @@ impl Batcher {
 async fn send(sender: &Sender, pending: Pending, limits: Limits) {
     let mut result = Ok(());
     for piece in join(&pending.batches, limits) {
-        if let Err(error) = sender.send(&piece).await {
+        let settled = |items| settle(&pending.tickets, items);
+        if let Err(error) = sender.send(&piece, &settled).await {
             result = match result {
                 Ok(()) => Err(error),
                 Err(first) => Err(first.more_retryable(error)),
@@ -139,6 +140,16 @@ async fn send(sender: &Sender, pending: Pending, limits: Limits) {
     }
     for ticket in pending.tickets {
         ticket.answer(result.clone());
+    }
+}
+
+/// The fate of so many items is known. Which entry they are of makes no difference to what is left.
+fn settle(tickets: &[Ticket], mut items: usize) {
+    for ticket in tickets {
+        if items == 0 {
+            return;
+        }
+        items -= ticket.settle(items);
     }
 }
 

@@ -117,7 +117,7 @@ pub struct QueueConfig {
     pub sizer: Sizer,
     /// Wait for room instead of refusing. Default false.
     pub block_on_overflow: bool,
-    /// Answer when the back end has. Default false.
+    /// Answer when the back end has, with what became of the whole. Default false.
     pub wait_for_result: bool,
     /// The storage extension that keeps the queue on disk. Not built yet.
     pub storage: Option<String>,

@@ -7,14 +7,18 @@
 //!   `wait_for_result`, that the back end has. What a memory queue has taken is delivered, or counted as
 //!   dropped with a reason; a crash loses it.
 //! * Without a queue `Ok` means the back end has taken it; the caller waits through the retries.
+//! * A request that the back end calls too large is sent in parts, and one that it calls bad as well, until
+//!   the bad items are alone; only these are dropped.
 //! * Sizes count until the back end has answered: a queue is as full as what it still answers for.
 //! * At the stop the queue takes nothing more, back-off sleeps end, and what is held is sent until the
 //!   deadline. The rest is counted and logged.
 
 mod batcher;
 mod config;
+mod delivery;
 mod queue;
 mod retry;
+mod sample;
 mod sender;
 
 #[cfg(test)]
@@ -106,7 +110,11 @@ fn start_workers(workers: &mut JoinSet<()>, config: &QueueConfig, queue: &Arc<Qu
         let (queue, sender) = (Arc::clone(queue), Arc::clone(sender));
         workers.spawn(async move {
             while let Some(Entry { batch, ticket }) = queue.pop().await {
-                ticket.answer(sender.send(&batch).await);
+                let settled = |items| {
+                    ticket.settle(items);
+                };
+                let result = sender.send(&batch, &settled).await;
+                ticket.answer(result);
             }
         });
     }
@@ -115,7 +123,7 @@ fn start_workers(workers: &mut JoinSet<()>, config: &QueueConfig, queue: &Arc<Qu
 #[async_trait]
 impl Consumer for ExportStage {
     async fn consume(&self, batch: Batch) -> Result<(), ConsumeError> {
-        let Some(queue) = &self.queue else { return self.sender.send(&batch).await };
+        let Some(queue) = &self.queue else { return self.sender.send(&batch, &|_| {}).await };
         let items = batch.items();
         let result = queue.push(batch).await;
         if result.is_err() && queue.counts_as_enqueue_failure() {

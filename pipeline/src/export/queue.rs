@@ -6,6 +6,7 @@
 //! small; a back end that is down fills it as fast as it ever did, a tenth of a second per request later.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,7 +53,8 @@ pub(super) struct Entry {
 /// The room an entry takes and whoever waits for its fate. Dropping it unanswered tells the waiter that
 /// the batch was not delivered, and counts what nobody waits for as lost.
 pub(super) struct Ticket {
-    items: usize,
+    /// The items whose fate is not known yet.
+    items: AtomicUsize,
     units: usize,
     waiter: Option<oneshot::Sender<Result<(), ConsumeError>>>,
     size: Gauge,
@@ -71,6 +73,16 @@ impl Ticket {
         }
     }
 
+    /// The fate of up to so many items of the batch is known and counted: they cannot be lost any more. Returns
+    /// of how many this is new.
+    pub(super) fn settle(&self, items: usize) -> usize {
+        let left = self.items.load(Ordering::Relaxed);
+        let settled = items.min(left);
+        // Only the task that holds the ticket changes this.
+        self.items.store(left - settled, Ordering::Relaxed);
+        settled
+    }
+
     /// The fate of the batch is known; whoever reported it has counted it.
     pub(super) fn answer(mut self, result: Result<(), ConsumeError>) {
         self.lost = None;
@@ -85,7 +97,7 @@ impl Drop for Ticket {
     fn drop(&mut self) {
         self.size.dec_by(self.units as i64);
         if let (Some(lost), None) = (&self.lost, &self.waiter) {
-            lost.inc_by(self.items as u64);
+            lost.inc_by(*self.items.get_mut() as u64);
         }
     }
 }
@@ -152,7 +164,7 @@ impl Queue {
         let (waiter, answer) = self.waits_for_result.then(oneshot::channel).unzip();
         self.size.inc_by(units as i64);
         let ticket = Ticket {
-            items: batch.items(),
+            items: AtomicUsize::new(batch.items()),
             units,
             waiter,
             size: self.size.clone(),

@@ -2,14 +2,16 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use spindle_config::ComponentId;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::config::{ExportSettings, RetryConfig};
+use super::delivery::Delivery;
 use super::retry::Backoff;
 use crate::batch::Batch;
 use crate::component::{BuildContext, Exported, Exporter, Kind};
@@ -31,10 +33,21 @@ pub(super) struct Sender {
     /// Nobody behind us holds the data any more when an attempt fails for good.
     owns_data: bool,
     hurry: CancellationToken,
+    /// The back end called every part of a batch bad, and has taken nothing since.
+    is_hopeless: AtomicBool,
     status: StatusHandle,
     telemetry: Telemetry,
     panics: Panics,
     counters: Counters,
+}
+
+/// A request that is not sent again as it is.
+pub(super) struct Failure {
+    pub(super) error: ExportError,
+    /// As the metric of dropped items names it.
+    pub(super) reason: &'static str,
+    /// The same for people.
+    pub(super) why: &'static str,
 }
 
 struct Counters {
@@ -61,6 +74,7 @@ impl Sender {
             retry: settings.retry.clone(),
             owns_data: settings.queue.as_ref().is_some_and(|queue| !queue.wait_for_result),
             hurry: CancellationToken::new(),
+            is_hopeless: AtomicBool::new(false),
             status: context.status.clone(),
             counters: Counters {
                 sent: telemetry.counter(Metric::exporter_sent(signal), labels()),
@@ -71,6 +85,21 @@ impl Sender {
             panics: Panics::of(&telemetry, Kind::Exporter, &context.id),
             telemetry,
         }
+    }
+
+    /// Whether nobody behind us holds the data any more.
+    pub(super) fn owns_data(&self) -> bool {
+        self.owns_data
+    }
+
+    /// Whether looking for bad items was in vain the last time.
+    pub(super) fn is_hopeless(&self) -> bool {
+        self.is_hopeless.load(Ordering::Relaxed)
+    }
+
+    /// Looking for bad items was in vain.
+    pub(super) fn set_hopeless(&self) {
+        self.is_hopeless.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn id(&self) -> &ComponentId {
@@ -88,8 +117,18 @@ impl Sender {
         self.telemetry.counter(metric(self.signal), labels).inc_by(items as u64);
     }
 
-    /// Sends a batch, attempt after attempt, until it is taken or there is no use or time left.
-    pub(super) async fn send(&self, batch: &Batch) -> Result<(), ConsumeError> {
+    /// Delivers a batch, in parts if it must be. `settled` is told how many items have met their fate, as soon
+    /// as that is counted.
+    pub(super) async fn send(
+        &self,
+        batch: &Batch,
+        settled: &(dyn Fn(usize) + Sync),
+    ) -> Result<(), ConsumeError> {
+        Delivery::new(self, settled).run(batch).await
+    }
+
+    /// Sends one request, attempt after attempt, until it is taken or there is no use or time left.
+    pub(super) async fn deliver(&self, batch: &Batch) -> Result<(), Failure> {
         let mut backoff = Backoff::new(&self.retry);
         loop {
             let error = match self.attempt(batch).await {
@@ -100,15 +139,15 @@ impl Sender {
                 Err(error) => error,
             };
             let wait = match error.retry() {
-                Retry::Never => return Err(self.gave_up(batch, error, "rejected", "not retryable")),
+                Retry::Never => return Err(self.gave_up(error, "rejected", "not retryable")),
                 _ if !self.retry.enabled => {
-                    return Err(self.gave_up(batch, error, "retry_disabled", "retry_on_failure is disabled"));
+                    return Err(self.gave_up(error, "retry_disabled", "retry_on_failure is disabled"));
                 }
                 Retry::Now => backoff.next(None),
                 Retry::After(asked) => backoff.next(Some(asked)),
             };
             let Some(wait) = wait else {
-                return Err(self.gave_up(batch, error, "retries_exhausted", "no more retries left"));
+                return Err(self.gave_up(error, "retries_exhausted", "no more retries left"));
             };
             let wait = if self.hurry.is_cancelled() { wait.min(HURRIED_WAIT) } else { wait };
             self.will_retry(&error, wait);
@@ -141,6 +180,9 @@ impl Sender {
         let rejected = exported.rejected_items.min(items);
         self.counters.sent.inc_by(items.saturating_sub(rejected + exported.dropped_items));
         self.status.report(Status::Ok);
+        if self.is_hopeless() {
+            self.is_hopeless.store(false, Ordering::Relaxed);
+        }
         if rejected > 0 {
             self.telemetry.dropped(self.name(), self.signal, "partial_success").inc_by(rejected);
         }
@@ -155,24 +197,23 @@ impl Sender {
         info!(exporter = %self.id, error = %error, interval = ?wait, "Exporting failed. Will retry the request after interval.");
     }
 
-    fn gave_up(&self, batch: &Batch, error: ExportError, reason: &'static str, why: &str) -> ConsumeError {
-        let items = batch.items() as u64;
-        self.counters.failed.inc_by(items);
-        let status = match error.retry() {
-            Retry::Never => Status::PermanentError(error.to_string()),
-            _ => Status::RecoverableError(error.to_string()),
-        };
+    fn gave_up(&self, error: ExportError, reason: &'static str, why: &'static str) -> Failure {
         // A request that the back end refuses says nothing about the next one.
-        if !matches!(status, Status::PermanentError(_)) {
-            self.status.report(status);
+        if error.retry().is_possible() {
+            self.status.report(Status::RecoverableError(error.to_string()));
         }
-        if self.owns_data {
-            self.telemetry.dropped(self.name(), self.signal, reason).inc_by(items);
-            error!(exporter = %self.id, error = %error, dropped_items = items, reason = why, "Exporting failed. Dropping data.");
-        } else {
-            error!(exporter = %self.id, error = %error, rejected_items = items, reason = why, "Exporting failed. Rejecting data.");
-        }
-        error.into()
+        Failure { error, reason, why }
+    }
+
+    /// Items that nobody holds any more.
+    pub(super) fn count_dropped(&self, reason: &'static str, items: usize) {
+        self.counters.failed.inc_by(items as u64);
+        self.telemetry.dropped(self.name(), self.signal, reason).inc_by(items as u64);
+    }
+
+    /// Items that go back to the caller.
+    pub(super) fn count_rejected(&self, items: usize) {
+        self.counters.failed.inc_by(items as u64);
     }
 
     fn name(&self) -> String {

@@ -1,3 +1,5 @@
+mod refusals;
+
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -69,6 +71,10 @@ fn invalid() -> Result<Exported, ExportError> {
     Err(ExportError::new(Code::InvalidArgument, "bad data"))
 }
 
+fn forbidden() -> Result<Exported, ExportError> {
+    Err(ExportError::new(Code::PermissionDenied, "not you"))
+}
+
 fn batch(items: usize) -> Batch {
     Batch::receive(Signal::Traces, spans::request(items)).expect("well formed")
 }
@@ -83,7 +89,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn start(exporter: &Arc<Scripted>, settings: &ExportSettings) -> Self {
+    fn start<E: Exporter>(exporter: &Arc<E>, settings: &ExportSettings) -> Self {
         let context = context("otlp_grpc");
         let exporter = Arc::clone(exporter) as Arc<dyn Exporter>;
         let stage = Arc::new(ExportStage::start(exporter, settings, Signal::Traces, &context));
@@ -111,6 +117,11 @@ impl Stage {
 
     fn dropped(&self, reason: &'static str) -> u64 {
         self.context.telemetry.dropped("exporter/otlp_grpc", Signal::Traces, reason).get()
+    }
+
+    fn in_flight(&self) -> i64 {
+        let labels = vec![("exporter".into(), "otlp_grpc".into())];
+        self.context.telemetry.gauge(Metric::ExporterInFlightRequests, labels).get()
     }
 
     fn queue_size(&self) -> i64 {
@@ -144,10 +155,10 @@ async fn retryable_failures_are_repeated_until_they_succeed() {
     assert_eq!(stage.count(Metric::exporter_send_failed), 0);
 }
 
-/// Bad data is never repeated; it is gone, and a metric says why.
+/// What is refused for good is never repeated; it is gone, and a metric says why.
 #[tokio::test(start_paused = true)]
-async fn bad_data_is_dropped_with_its_reason() {
-    let exporter = Scripted::answering([invalid()]);
+async fn what_is_refused_for_good_is_dropped_with_its_reason() {
+    let exporter = Scripted::answering([forbidden()]);
     let stage = Stage::start(&exporter, &settings(Some(QueueConfig::default())));
     stage.send(4).await.expect("taken");
     stage.send(1).await.expect("taken");
@@ -410,13 +421,13 @@ async fn queued_requests_are_joined_and_cut() {
 /// The members of a joined request share its fate and learn of it.
 #[tokio::test(start_paused = true)]
 async fn members_of_a_joined_request_get_its_answer() {
-    let exporter = Scripted::answering([invalid()]);
+    let exporter = Scripted::answering([forbidden()]);
     let queue = QueueConfig { wait_for_result: true, ..batching(20, 0, &[]) };
     let stage = Stage::start(&exporter, &settings(Some(queue)));
     let (first, second) = tokio::join!(stage.send(10), stage.send(10));
     assert_eq!(
-        (first.expect_err("bad").message(), second.expect_err("bad").message()),
-        ("bad data", "bad data")
+        (first.expect_err("refused").message(), second.expect_err("refused").message()),
+        ("not you", "not you")
     );
     assert_eq!(exporter.attempts(), 1);
 }

@@ -12,8 +12,9 @@ Names are the Collector's. The default page writes them without the suffixes for
 (`otelcol_exporter_sent_spans_total`) unless it has `without_type_suffix: true` and `without_units: true`. Every series
 carries `service_name`, `service_version`, `service_instance_id` and the run's label.
 
-Reasons in `otelcol_dropped_items`: `rejected` (called bad by the back end or the next stage), `retries_exhausted`,
-`retry_disabled`, `partial_success`, `shutdown`, `refused` (a scraper's reading), `sampled` and `filtered` (on purpose).
+Reasons in `otelcol_dropped_items`: `rejected` (called bad by the back end or the next stage), `too_large` (a single
+item that the back end calls too large), `retries_exhausted`, `retry_disabled`, `partial_success`, `shutdown`, `refused` (a
+scraper's reading), `sampled` and `filtered` (on purpose).
 
 | name | with suffixes | type | |
 |---|---|---|---|

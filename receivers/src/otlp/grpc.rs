@@ -79,8 +79,7 @@ impl Inner {
                 return Err(error);
             }
         };
-        let taken = self.intake.take(signal, Format::Protobuf, encoding, message, self.max_message, about);
-        taken.await.map_err(|refused| refused.error)
+        self.intake.take(signal, Format::Protobuf, encoding, message, self.max_message, about).await
     }
 
     fn method(&self, path: &str) -> Result<Signal, ConsumeError> {
@@ -125,7 +124,7 @@ impl Inner {
 
     fn too_large(&self) -> ConsumeError {
         let message = format!("grpc: received message larger than max ({} bytes)", self.max_message);
-        ConsumeError::new(Code::ResourceExhausted, message)
+        ConsumeError::too_large(message)
     }
 }
 

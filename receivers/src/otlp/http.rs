@@ -25,7 +25,7 @@ use spindle_pipeline::net::serve::Peer;
 
 use super::config::HttpConfig;
 use super::cors::CorsPolicy;
-use super::intake::{About, Format, Intake, Refused, metadata};
+use super::intake::{About, Format, Intake, metadata};
 use super::reply::{self, Reply};
 
 /// Answers HTTP requests.
@@ -152,12 +152,8 @@ impl Inner {
                 return Err((status, error));
             }
         };
-        self.intake.take(signal, format, encoding, body, self.max_body, about).await.map_err(|refused| {
-            let Refused { error, is_too_large } = refused;
-            // Too much behind the decompression is the same refusal as too much in front of it.
-            let status = if is_too_large { StatusCode::PAYLOAD_TOO_LARGE } else { error.code().http() };
-            (status, error)
-        })
+        let taken = self.intake.take(signal, format, encoding, body, self.max_body, about).await;
+        taken.map_err(|error| (error.http_status(), error))
     }
 
     fn encoding(&self, headers: &HeaderMap) -> Result<Encoding, (StatusCode, ConsumeError)> {
@@ -181,10 +177,11 @@ impl Inner {
                 }
             },
         };
-        let read = arrived.map_err(|error| (error.code().http(), error))?;
+        let read = arrived.map_err(|error| (error.http_status(), error))?;
         read.map_err(|error| match error {
             BodyError::TooLarge(_) => {
-                (StatusCode::PAYLOAD_TOO_LARGE, ConsumeError::new(Code::ResourceExhausted, error.to_string()))
+                let error = ConsumeError::too_large(error.to_string());
+                (error.http_status(), error)
             }
             BodyError::Broken(_) => (StatusCode::BAD_REQUEST, ConsumeError::invalid(error.to_string())),
         })

@@ -34,20 +34,6 @@ pub(super) struct Intake {
     drain: CancellationToken,
 }
 
-/// A request that was not taken.
-#[derive(Debug)]
-pub(super) struct Refused {
-    pub(super) error: ConsumeError,
-    /// It was too large decompressed, which has a status of its own by HTTP.
-    pub(super) is_too_large: bool,
-}
-
-impl From<ConsumeError> for Refused {
-    fn from(error: ConsumeError) -> Self {
-        Self { error, is_too_large: false }
-    }
-}
-
 /// How a request's bytes are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
@@ -131,30 +117,30 @@ impl Intake {
         body: Bytes,
         limit: usize,
         about: About,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), ConsumeError> {
         let Some(consumer) = &self.consumers[signal.index()] else {
             let message = format!("no pipeline takes {signal}");
-            return Err(ConsumeError::new(Code::Unimplemented, message).into());
+            return Err(ConsumeError::new(Code::Unimplemented, message));
         };
         let is_plain = encoding == Encoding::Identity && format == Format::Protobuf;
         let read = if body.len() > LARGE && !is_plain {
             tokio::task::spawn_blocking(move || read(signal, format, encoding, body, limit))
                 .await
-                .unwrap_or_else(|failure| Err(ConsumeError::permanent(failure.to_string()).into()))
+                .unwrap_or_else(|failure| Err(ConsumeError::permanent(failure.to_string())))
         } else {
             read(signal, format, encoding, body, limit)
         };
         let batch = match read {
             Ok(batch) => batch,
-            Err(refused) => {
-                self.failed(&refused.error, &about);
-                return Err(refused);
+            Err(error) => {
+                self.failed(&error, &about);
+                return Err(error);
             }
         };
         if batch.items() == 0 {
             return Ok(());
         }
-        Ok(consumer.consume(batch.with_context(Some(about.into_context()))).await?)
+        consumer.consume(batch.with_context(Some(about.into_context()))).await
     }
 }
 
@@ -171,7 +157,7 @@ fn read(
     encoding: Encoding,
     body: Bytes,
     limit: usize,
-) -> Result<Batch, Refused> {
+) -> Result<Batch, ConsumeError> {
     let body = match encoding {
         Encoding::Identity => body,
         _ => encoding.decompress(&body, limit).map_err(|error| refusal(&error))?.into(),
@@ -182,16 +168,13 @@ fn read(
             json::to_protobuf(signal, &body).map_err(|error| ConsumeError::invalid(error.to_string()))?.into()
         }
     };
-    Ok(Batch::receive(signal, protobuf).map_err(|error| ConsumeError::invalid(error.to_string()))?)
+    Batch::receive(signal, protobuf).map_err(|error| ConsumeError::invalid(error.to_string()))
 }
 
-fn refusal(error: &DecompressError) -> Refused {
+fn refusal(error: &DecompressError) -> ConsumeError {
     match error {
-        DecompressError::TooLarge(_) => Refused {
-            error: ConsumeError::new(Code::ResourceExhausted, error.to_string()),
-            is_too_large: true,
-        },
-        DecompressError::Corrupt(..) => ConsumeError::invalid(error.to_string()).into(),
+        DecompressError::TooLarge(_) => ConsumeError::too_large(error.to_string()),
+        DecompressError::Corrupt(..) => ConsumeError::invalid(error.to_string()),
     }
 }
 

@@ -89,6 +89,7 @@ async fn answer_http(
         Answer::Ok => response(200, Bytes::new()),
         Answer::Partial(rejected, message) => response(200, partial(rejected, message)),
         Answer::Refuse(code) => response(http_status(code), Bytes::new()),
+        Answer::TooLarge => response(413, Bytes::new()),
     };
     if let Some(content_type) = content_type {
         response.headers_mut().insert(CONTENT_TYPE, content_type);
@@ -105,6 +106,7 @@ fn http_status(code: Code) -> u16 {
         Code::Unavailable => 503,
         Code::ResourceExhausted => 429,
         Code::InvalidArgument => 400,
+        Code::PermissionDenied => 403,
         _ => 500,
     }
 }
@@ -155,6 +157,9 @@ impl tonic::server::UnaryService<Bytes> for Collect {
                     Ok(tonic::Response::new(partial(rejected, message)))
                 }
                 Some(Answer::Refuse(code)) => Err(Status::new(code, "as the test wants it")),
+                Some(Answer::TooLarge) => {
+                    Err(Status::resource_exhausted("grpc: received message larger than max (5 vs. 4)"))
+                }
                 None => std::future::pending().await,
             }
         })

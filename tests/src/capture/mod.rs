@@ -5,6 +5,7 @@
 //! * [`Capture::hold`] keeps answers back, [`Capture::answer`] scripts them, [`Capture::kill`] ends every
 //!   connection and the listeners at once, as SIGKILL does; [`Capture::restart`] comes back on the same
 //!   ports and remembers everything.
+//! * [`Capture::judge_by`] answers by what a request holds.
 
 mod doors;
 
@@ -49,7 +50,11 @@ pub enum Answer {
     Partial(i64, String),
     /// Not taken: the gRPC code, and the HTTP status that goes with it.
     Refuse(tonic::Code),
+    /// Not taken because of its size: 413, or what a gRPC server in Go says.
+    TooLarge,
 }
+
+type Judge = Box<dyn Fn(&Received) -> Answer + Send + Sync>;
 
 /// The back end.
 pub struct Capture {
@@ -62,6 +67,7 @@ pub struct Capture {
 struct State {
     received: Mutex<Vec<Received>>,
     script: Mutex<VecDeque<Answer>>,
+    judge: Mutex<Option<Judge>>,
     delay: Mutex<Duration>,
     held: watch::Sender<bool>,
     /// Counts starts; an answer of an earlier start reaches nobody.
@@ -74,6 +80,7 @@ impl Capture {
         let state = State {
             received: Mutex::default(),
             script: Mutex::default(),
+            judge: Mutex::default(),
             delay: Mutex::default(),
             held: watch::Sender::new(false),
             generation: watch::Sender::new(0),
@@ -97,6 +104,11 @@ impl Capture {
     /// The next answers; "ok" when they are used up.
     pub fn answer(&self, answers: impl IntoIterator<Item = Answer>) {
         self.state.script.lock().unwrap().extend(answers);
+    }
+
+    /// Answers by what a request holds, from now on, where no answer is scripted.
+    pub fn judge_by(&self, judge: impl Fn(&Received) -> Answer + Send + Sync + 'static) {
+        *self.state.judge.lock().unwrap() = Some(Box::new(judge));
     }
 
     /// Waits this long before each answer.
@@ -241,8 +253,11 @@ impl State {
             _ = ended => return None,
             _ = released => {}
         }
-        let answer = self.script.lock().unwrap().pop_front().unwrap_or(Answer::Ok);
-        self.received.lock().unwrap()[index].is_accepted = !matches!(answer, Answer::Refuse(_));
+        let scripted = self.script.lock().unwrap().pop_front();
+        let mut received = self.received.lock().unwrap();
+        let judged = || self.judge.lock().unwrap().as_ref().map(|judge| judge(&received[index]));
+        let answer = scripted.or_else(judged).unwrap_or(Answer::Ok);
+        received[index].is_accepted = matches!(answer, Answer::Ok | Answer::Partial(..));
         Some(answer)
     }
 }

@@ -168,8 +168,11 @@ async fn collect(mut incoming: Incoming) -> Result<(Vec<u8>, HeaderMap), ExportE
     while let Some(frame) = incoming.frame().await {
         match frame.map_err(|error| broken(&error))?.into_data() {
             Ok(data) if collected.len() + data.len() > MAX_RESPONSE => {
-                let text = format!("received message larger than max ({MAX_RESPONSE} bytes)");
-                return Err(grpc::export_error(&Status::resource_exhausted(text)));
+                // Not read as a status: it is the answer that is too large, not the request.
+                let text = format!(
+                    "rpc error: code = ResourceExhausted desc = received message larger than max ({MAX_RESPONSE} bytes)"
+                );
+                return Err(ExportError::new(Code::ResourceExhausted, text));
             }
             Ok(data) => collected.extend_from_slice(&data),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
@@ -204,6 +207,7 @@ fn unexpected_status(status: http::StatusCode) -> ExportError {
         401 => Code::Unauthenticated,
         403 => Code::PermissionDenied,
         404 => Code::Unimplemented,
+        413 => Code::ResourceExhausted,
         429 | 502 | 503 | 504 => Code::Unavailable,
         _ => Code::Unknown,
     };

@@ -18,7 +18,7 @@ use prost::Message;
 use tonic::Status;
 
 use super::text::shown;
-use crate::error::{Code, ConsumeError, ExportError, Retry};
+use crate::error::{Code, ConsumeError, ExportError, Retry, says_too_large};
 use crate::signal::Signal;
 
 /// Length of the frame in front of each message: a compression flag and a length.
@@ -183,13 +183,18 @@ fn with_readable_details(headers: &HeaderMap) -> Cow<'_, HeaderMap> {
     Cow::Owned(headers)
 }
 
-/// A failed status as an export error: retried by its code, and not before the server's wish.
+/// A failed status as an export error: retried by its code, and not before the server's wish. "Too large" is
+/// told by its text, unless the server names a time after which it would take the request.
 pub fn export_error(status: &Status) -> ExportError {
     let code = Code::from_grpc(status.code() as i32);
     let text = format!("rpc error: code = {} desc = {}", code_name(code), shown(status.message().as_bytes()));
+    let delay = retry_delay(status.details());
+    if delay.is_none() && code.may_mean_too_large() && says_too_large(status.message()) {
+        return ExportError::too_large(text);
+    }
     let error = ExportError::new(code, text);
     let is_retried = code == Code::ResourceExhausted || error.retry().is_possible();
-    match retry_delay(status.details()) {
+    match delay {
         Some(delay) if is_retried => error.retry_after(delay),
         _ => error,
     }

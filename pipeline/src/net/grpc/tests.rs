@@ -1,4 +1,5 @@
 use super::*;
+use crate::error::Blame;
 
 /// What a client frames a server reads, and every way of framing it wrongly has its own words.
 #[test]
@@ -39,6 +40,24 @@ fn resource_exhausted_needs_a_hint() {
         outcome(&error_trailers(&hinted)).expect_err("failed").retry(),
         Retry::After(Duration::from_secs(3))
     );
+}
+
+/// "Too large" shares its codes with things that pass; the text tells, and a time to wait overrules it.
+#[test]
+fn too_large_is_told_from_other_limits() {
+    const GO: &str = "grpc: received message larger than max (5 vs. 4)";
+    let blame = |code: tonic::Code, text: &str| export_error(&Status::new(code, text)).blame();
+    assert_eq!(blame(tonic::Code::ResourceExhausted, GO), Blame::Size);
+    assert_eq!(blame(tonic::Code::OutOfRange, "decoded message length too large"), Blame::Size);
+    assert_eq!(blame(tonic::Code::ResourceExhausted, "quota"), Blame::Nothing);
+    assert_eq!(blame(tonic::Code::Internal, GO), Blame::Nothing);
+    assert_eq!(blame(tonic::Code::InvalidArgument, "bad"), Blame::Items);
+    assert_eq!(export_error(&Status::out_of_range("cursor")).retry(), Retry::Now);
+    let hint = ConsumeError::new(Code::ResourceExhausted, GO).retry_after(Duration::from_secs(3));
+    let hinted = outcome(&error_trailers(&hint)).expect_err("failed");
+    assert_eq!((hinted.blame(), hinted.retry()), (Blame::Nothing, Retry::After(Duration::from_secs(3))));
+    let own = ConsumeError::too_large("a request of 9 bytes");
+    assert_eq!(outcome(&error_trailers(&own)).expect_err("failed").blame(), Blame::Size);
 }
 
 /// A hint does not make bad data worth repeating.
