@@ -61,8 +61,9 @@ impl HeaderConfig {
         match HeaderName::try_from(&self.key) {
             _ if self.key.is_empty() => check.error("key", "missing header name"),
             Err(_) => check.error("key", "this cannot be a header's name"),
-            Ok(name) if FRAMING.contains(&name) => check
-                .error("key", format!("the header {name} belongs to the protocol and cannot be set")),
+            Ok(name) if FRAMING.contains(&name) => {
+                check.error("key", format!("the header {name} belongs to the protocol and cannot be set"))
+            }
             Ok(_) => {}
         }
         let action = self.action();
