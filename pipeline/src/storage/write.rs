@@ -19,6 +19,8 @@ use super::{Payload, Shared};
 
 /// A group is written when it has so many bytes.
 const GROUP_BYTES: usize = 8 << 20;
+/// When the last group had several callers, the next waits so long for as many. A sync takes far longer.
+const LONGEST_LINGER: Duration = Duration::from_micros(200);
 /// How long to wait after the cursor could not be stored, or a segment not be removed.
 const CURSOR_RETRY: Duration = Duration::from_secs(1);
 
@@ -54,6 +56,8 @@ pub(super) struct Writer {
     /// What is in the buffer.
     headers: Vec<RecordHeader>,
     waiting: Vec<Append>,
+    /// How many shared the last sync.
+    last_group: usize,
     cursor_due: Instant,
 }
 
@@ -67,6 +71,7 @@ impl Writer {
             buffer: Vec::new(),
             headers: Vec::new(),
             waiting: Vec::new(),
+            last_group: 0,
             cursor_due: Instant::now(),
         }
     }
@@ -108,18 +113,30 @@ impl Writer {
     /// Writes a record and all that wait behind it, with one sync unless a segment ends in between.
     fn group(&mut self, first: Append) -> Option<oneshot::Sender<()>> {
         let mut closed = None;
+        let mut taken = 1;
         self.add(first);
-        while self.waiting.len() < self.shared.settings.group_size && self.buffer.len() < GROUP_BYTES {
-            match self.commands.try_recv() {
-                Ok(Command::Append(append)) => self.add(append),
-                Ok(Command::Wake) => {}
-                Ok(Command::Close(answer)) => {
+        // Callers that were answered together come back together, the first of them before the others.
+        let end = Instant::now() + LONGEST_LINGER;
+        while taken < self.shared.settings.group_size && self.buffer.len() < GROUP_BYTES {
+            let command = if taken < self.last_group {
+                self.commands.recv_deadline(end).ok()
+            } else {
+                self.commands.try_recv().ok()
+            };
+            match command {
+                Some(Command::Append(append)) => {
+                    taken += 1;
+                    self.add(append);
+                }
+                Some(Command::Wake) => {}
+                Some(Command::Close(answer)) => {
                     closed = Some(answer);
                     break;
                 }
-                Err(_) => break,
+                None => break,
             }
         }
+        self.last_group = taken;
         self.flush();
         closed
     }
