@@ -63,9 +63,12 @@ async fn a_flipped_bit_costs_one_record_at_most() {
         let hit = ends.iter().position(|end| bit / 8 < *end).filter(|_| bit / 8 >= segment::HEAD_LEN);
         let expected: Vec<_> =
             (0..TEXTS.len()).filter(|index| Some(*index) != hit).map(|index| TEXTS[index]).collect();
-        let records = rest(&queue).await;
-        assert_eq!(records.iter().map(text).collect::<Vec<_>>(), expected, "bit {bit}");
+        // Known at once, not when it is read.
+        assert_eq!(queue.sizes().requests, expected.len() as u64, "bit {bit}");
         let findings = queue.findings();
+        let records = rest(&queue).await;
+        assert_eq!(queue.findings(), findings, "bit {bit}: said once");
+        assert_eq!(records.iter().map(text).collect::<Vec<_>>(), expected, "bit {bit}");
         assert_eq!(findings.len(), 1, "bit {bit}: {findings:?}");
         assert!((findings[0].from..findings[0].to).contains(&(bit as u64 / 8)), "bit {bit}: {findings:?}");
         assert_eq!(findings[0].path, path(&segment::file_name(1)));
