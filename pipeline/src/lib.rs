@@ -17,6 +17,7 @@ pub mod pattern;
 pub mod run;
 pub mod signal;
 pub mod status;
+pub mod storage;
 pub mod telemetry;
 #[cfg(any(test, feature = "test-util"))]
 #[allow(clippy::panic)]
