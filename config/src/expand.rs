@@ -20,7 +20,7 @@ use crate::{Diagnostic, Diagnostics};
 
 /// More references than any configuration has.
 pub const MAX_EXPANSIONS: usize = 10_000;
-/// More text than all references of a configuration lead to, in bytes. A value counts as [`VALUE_BYTES`] at
+/// More text than all references of a configuration lead to, in bytes. A value counts as 64 at
 /// least, so that short text for many values is bounded too.
 pub const MAX_EXPANDED_BYTES: usize = 4 << 20;
 /// What a value takes at least.

@@ -171,6 +171,16 @@ async fn a_redirect_is_an_error_that_says_where_to() {
     assert!(error.to_string().ends_with(expected), "{error}");
 }
 
+/// Where a redirect leads is a text of a peer: it ends.
+#[test]
+fn a_long_location_is_cut() {
+    let target = Target { uri: http::Uri::from_static("http://backend/"), authorization: None };
+    let location = format!("http://other/{}", "x".repeat(100_000));
+    let answer = Response::builder().status(308).header(LOCATION, location).body(Bytes::new());
+    let error = read(&target, &answer.expect("an answer")).expect_err("refused").to_string();
+    assert!(error.len() < 2048 && error.contains("http://other/xxx"), "{} bytes", error.len());
+}
+
 /// What the back end refuses of a request that it takes is reported, in either encoding.
 #[tokio::test]
 async fn a_partial_success_is_a_success_with_a_remark() {
