@@ -7,7 +7,7 @@
 //!   other end may be gone.
 //! * User and password of a URL become an `Authorization` header ([`Target`]) and appear nowhere else.
 //! * Each call is signed by the authenticator of the key `auth`, over everything that is configured.
-//! * Redirects are not followed. Proxies are used as [`proxy`] says.
+//! * Redirects are not followed. Proxies are used as `proxy` says.
 
 mod proxy;
 #[cfg(test)]

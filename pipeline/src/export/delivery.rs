@@ -15,9 +15,10 @@
 //! with the same reason.
 //!
 //! What the caller hears (`wait_for_result`, or no queue): `Ok` when every item was taken or was itself the
-//! reason of its loss, or in a part that a bound left, as in a partial success; then the lost ones are counted as dropped. An error when
-//! nothing was taken, or when something is left that was not refused for itself: nothing counts as dropped,
-//! because the caller still has it, and what is sent again may arrive twice.
+//! reason of its loss, or in a part that a bound left, as in a partial success; then the lost ones are
+//! counted as dropped. An error when nothing was taken, or when something is left that was not refused for
+//! itself: nothing counts as dropped, because the caller still has it, and what is sent again may arrive
+//! twice.
 
 use std::collections::VecDeque;
 
