@@ -18,6 +18,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequ
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
+use crate::otlp::split::{Limits, concat, split};
 use crate::otlp::{Malformed, walk};
 use crate::signal::Signal;
 
@@ -108,6 +109,27 @@ impl Batch {
     #[must_use]
     pub fn with_bytes(&self, bytes: Bytes, items: usize) -> Self {
         Self { signal: self.signal, payload: Payload::Encoded(bytes), items, context: self.context.clone() }
+    }
+
+    /// All of them as one, with the context of the first; nothing of nothing.
+    pub fn joined(batches: &[Self]) -> Option<Self> {
+        match batches {
+            [] => None,
+            [single] => Some(single.clone()),
+            [first, ..] => {
+                let bytes: Vec<Bytes> = batches.iter().map(Self::bytes).collect();
+                Some(first.with_bytes(concat(&bytes), batches.iter().map(Self::items).sum()))
+            }
+        }
+    }
+
+    /// In pieces that the limits hold, in order; itself if they hold it whole.
+    pub fn cut(&self, limits: Limits) -> Vec<Self> {
+        if limits.hold(self.items, self.byte_size()) {
+            return vec![self.clone()];
+        }
+        let pieces = split(self.signal, &self.bytes(), limits);
+        pieces.into_iter().map(|piece| self.with_bytes(piece.bytes, piece.items)).collect()
     }
 
     /// What it is.

@@ -14,7 +14,7 @@ use super::config::{BatchConfig, Sizer};
 use super::queue::{Entry, Queue, Ticket};
 use super::sender::Sender;
 use crate::batch::Batch;
-use crate::otlp::split::{Limits, concat, split};
+use crate::otlp::split::Limits;
 
 pub(super) struct Batcher {
     config: BatchConfig,
@@ -129,7 +129,8 @@ impl Batcher {
 
 async fn send(sender: &Sender, pending: Pending, limits: Limits) {
     let mut result = Ok(());
-    for piece in join(&pending.batches, limits) {
+    let joined = Batch::joined(&pending.batches);
+    for piece in joined.iter().flat_map(|joined| joined.cut(limits)) {
         let settled = |items| settle(&pending.tickets, items);
         if let Err(error) = sender.send(&piece, &settled).await {
             result = match result {
@@ -151,19 +152,4 @@ fn settle(tickets: &[Ticket], mut items: usize) {
         }
         items -= ticket.settle(items);
     }
-}
-
-/// One batch of all, cut where it is too large.
-fn join(batches: &[Batch], limits: Limits) -> Vec<Batch> {
-    let Some(first) = batches.first() else { return Vec::new() };
-    let items = batches.iter().map(Batch::items).sum();
-    let bytes: Vec<bytes::Bytes> = batches.iter().map(Batch::bytes).collect();
-    let joined = if let [single] = bytes.as_slice() { single.clone() } else { concat(&bytes) };
-    if limits.hold(items, joined.len()) {
-        return vec![first.with_bytes(joined, items)];
-    }
-    split(first.signal(), &joined, limits)
-        .into_iter()
-        .map(|piece| first.with_bytes(piece.bytes, piece.items))
-        .collect()
 }

@@ -28,7 +28,7 @@ use super::sample;
 use super::sender::{Failure, Sender};
 use crate::batch::Batch;
 use crate::error::{Blame, ConsumeError, ExportError};
-use crate::otlp::split::{Limits, split};
+use crate::otlp::split::Limits;
 
 /// The most requests, beside the first, to find bad items of one batch.
 pub(super) const MOST_FOR_ITEMS: usize = 64;
@@ -227,7 +227,5 @@ impl<'a> Delivery<'a> {
 /// Two requests of half the items; `None` when there is no such cut ([`crate::otlp::split::MOST_REPEATED`]).
 fn halves(part: &Batch) -> Option<[Batch; 2]> {
     let most = part.items().div_ceil(2);
-    let pieces = split(part.signal(), &part.bytes(), Limits { items: most, ..Limits::NONE });
-    let pieces: [_; 2] = pieces.try_into().ok()?;
-    Some(pieces.map(|piece| part.with_bytes(piece.bytes, piece.items)))
+    part.cut(Limits { items: most, ..Limits::NONE }).try_into().ok()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use spindle_pipeline::component::{BuildContext, Consumer, Kind, wait_deadline};
 use spindle_pipeline::error::{ConsumeError, Retry};
-use spindle_pipeline::otlp::split::{Limits, concat, split};
+use spindle_pipeline::otlp::split::Limits;
 use spindle_pipeline::panics::Panics;
 use spindle_pipeline::telemetry::{Counter, Histogram, Metric, Telemetry};
 use spindle_pipeline::{Batch, RequestContext, Signal};
@@ -68,7 +68,7 @@ impl ShardSettings {
 
     /// Without waiting (`timeout: 0`): the caller gets the next stage's answer.
     pub(super) async fn pass_on(&self, batch: Batch) -> Result<(), ConsumeError> {
-        for piece in cut(batch, self.limits) {
+        for piece in batch.cut(self.limits) {
             self.observe(&piece);
             self.next.consume(piece).await?;
         }
@@ -273,9 +273,9 @@ fn join(batches: Vec<Batch>, limits: Limits) -> Vec<Batch> {
     let mut joined = Vec::new();
     let mut group: Vec<Batch> = Vec::new();
     let (mut items, mut bytes) = (0, 0);
-    for batch in batches.into_iter().flat_map(|batch| cut(batch, limits)) {
+    for batch in batches.into_iter().flat_map(|batch| batch.cut(limits)) {
         if !group.is_empty() && !limits.hold(items + batch.items(), bytes + batch.byte_size()) {
-            joined.extend(join_group(&group));
+            joined.extend(Batch::joined(&group));
             group.clear();
             (items, bytes) = (0, 0);
         }
@@ -283,29 +283,8 @@ fn join(batches: Vec<Batch>, limits: Limits) -> Vec<Batch> {
         bytes += batch.byte_size();
         group.push(batch);
     }
-    joined.extend(join_group(&group));
+    joined.extend(Batch::joined(&group));
     joined
-}
-
-fn join_group(group: &[Batch]) -> Option<Batch> {
-    match group {
-        [] => None,
-        [single] => Some(single.clone()),
-        [first, ..] => {
-            let bytes: Vec<bytes::Bytes> = group.iter().map(Batch::bytes).collect();
-            Some(first.with_bytes(concat(&bytes), group.iter().map(Batch::items).sum()))
-        }
-    }
-}
-
-fn cut(batch: Batch, limits: Limits) -> Vec<Batch> {
-    if limits.hold(batch.items(), batch.byte_size()) {
-        return vec![batch];
-    }
-    split(batch.signal(), &batch.bytes(), limits)
-        .into_iter()
-        .map(|piece| batch.with_bytes(piece.bytes, piece.items))
-        .collect()
 }
 
 /// The moment after which nothing is offered again; unknown until the processor stops.
