@@ -81,9 +81,9 @@ pub(super) struct Bucket {
 pub(super) fn exponential_buckets(point: Part<'_>, side: u32) -> Vec<Bucket> {
     let Some(buckets) = child(point, side) else { return Vec::new() };
     // Data model: the bucket of an index holds (base^index, base^(index + 1)], base being 2^(2^-scale).
-    let step = 2f64.powf(-f64::from(unzigzag(point.number(6))));
+    let step = 2f64.powf(-f64::from(point.value(6).map_or(0, Value::sint32)));
     let bound = |index: f64| (index * step).exp2();
-    let offset = f64::from(unzigzag(buckets.number(1)));
+    let offset = f64::from(buckets.value(1).map_or(0, Value::sint32));
     let counts = buckets.fields().filter(|field| field.number == 2).flat_map(|field| field.value.varints());
     counts
         .take(MAX_BUCKETS)
@@ -93,11 +93,6 @@ pub(super) fn exponential_buckets(point: Part<'_>, side: u32) -> Vec<Bucket> {
             Bucket { lower: bound(index), upper: bound(index + 1.0), count }
         })
         .collect()
-}
-
-const fn unzigzag(value: u64) -> i32 {
-    let value = value as u32;
-    (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
 /// How many resource groups and metrics a request has.

@@ -2,7 +2,7 @@
 
 use spindle_pipeline::otlp::view::Part;
 use spindle_pipeline::otlp::wire::{
-    Value as WireValue, put_bytes, put_double, put_header, put_varint, put_varint_field, varint_length,
+    put_bytes, put_double, put_header, put_varint, put_varint_field, varint_length, zigzag,
 };
 
 use super::{MOST_PARTS, Metric, NO_RECORDED_VALUE, STALE, Walk};
@@ -88,7 +88,7 @@ impl<'a> Walk<'a, '_> {
                 TIME => read.time = field.value.number(),
                 COUNT => histogram.observations.count = field.value.number(),
                 SUM => histogram.observations.sum = Some(field.value.double()),
-                SCALE => histogram.scale = zigzag_decoded(field.value),
+                SCALE => histogram.scale = field.value.sint32(),
                 ZERO_COUNT => histogram.zero_count = field.value.number(),
                 POSITIVE => read_buckets(field.value.bytes(), &mut histogram.positive),
                 NEGATIVE => read_buckets(field.value.bytes(), &mut histogram.negative),
@@ -127,7 +127,7 @@ impl<'a> Walk<'a, '_> {
 fn read_buckets(message: &[u8], buckets: &mut Buckets) {
     for field in spindle_pipeline::otlp::wire::Fields::of(message) {
         match field.number {
-            1 => buckets.offset = i64::from(zigzag_decoded(field.value)),
+            1 => buckets.offset = i64::from(field.value.sint32()),
             2 => {
                 // One more than there may be shows that there are too many.
                 let room = (MOST_PARTS + 1).saturating_sub(buckets.counts.len());
@@ -136,15 +136,6 @@ fn read_buckets(message: &[u8], buckets: &mut Buckets) {
             _ => {}
         }
     }
-}
-
-fn zigzag_decoded(value: WireValue<'_>) -> i32 {
-    let number = value.number() as u32;
-    (number >> 1) as i32 ^ -((number & 1) as i32)
-}
-
-fn zigzag(value: i64) -> u64 {
-    (value << 1 ^ value >> 63) as u64
 }
 
 /// Fields of `prometheus.Histogram`.

@@ -9,7 +9,7 @@ use super::lexer::Result;
 use super::number::{NotWhole, Whole};
 use super::read::Reader;
 use crate::otlp::schema::{Field, Kind};
-use crate::otlp::wire::{WireType, key, put_bytes, put_varint};
+use crate::otlp::wire::{WireType, key, put_bytes, put_varint, zigzag};
 
 const SIGNED_32: &str = "out of range, -2147483648 to 2147483647";
 const UNSIGNED_32: &str = "out of range, 0 to 4294967295";
@@ -78,7 +78,7 @@ impl Reader<'_> {
             Kind::Int64 => (WireType::Varint, self.whole::<i64>(SIGNED_64)? as u64),
             Kind::Uint32 => (WireType::Varint, self.whole::<u32>(UNSIGNED_32)?.into()),
             Kind::Int32 => (WireType::Varint, i64::from(self.whole::<i32>(SIGNED_32)?) as u64),
-            Kind::Sint32 => (WireType::Varint, zigzag(self.whole(SIGNED_32)?).into()),
+            Kind::Sint32 => (WireType::Varint, zigzag(self.whole::<i32>(SIGNED_32)?.into())),
             Kind::Enum(names) => (WireType::Varint, i64::from(self.enumeration(names)?) as u64),
             Kind::Bool | Kind::String | Kind::Bytes | Kind::Id(_) | Kind::Message(_) => {
                 (WireType::Varint, self.boolean()?.into())
@@ -142,10 +142,6 @@ impl Reader<'_> {
             Failure::new(text.at, format!("expected a number or a name such as {example}"))
         })
     }
-}
-
-const fn zigzag(value: i32) -> u32 {
-    (value << 1 ^ value >> 31) as u32
 }
 
 fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {

@@ -134,7 +134,7 @@ impl Writer<'_> {
             Kind::Bool => self.out.extend_from_slice(if number == 0 { b"false" } else { b"true" }),
             Kind::Int32 | Kind::Enum(_) => self.signed((number as i32).into()),
             Kind::Uint32 | Kind::Fixed32 => self.unsigned((number as u32).into()),
-            Kind::Sint32 => self.signed(unzigzag(number as u32).into()),
+            Kind::Sint32 => self.signed(value.sint32().into()),
             Kind::Int64 | Kind::Sfixed64 => self.quoted(|writer| writer.signed(number as i64)),
             Kind::Uint64 | Kind::Fixed64 => self.quoted(|writer| writer.unsigned(number)),
             Kind::Double => self.double(f64::from_bits(number)),
@@ -278,10 +278,6 @@ fn is_in_order(message: &'static Message, bytes: &[u8]) -> bool {
 #[inline]
 fn is_default(value: Value<'_>) -> bool {
     value.bytes().is_empty() && value.number() == 0
-}
-
-const fn unzigzag(value: u32) -> i32 {
-    (value >> 1) as i32 ^ -((value & 1) as i32)
 }
 
 /// The numbers of a packed field.

@@ -70,6 +70,11 @@ fn read_long_varint(bytes: &[u8], at: usize) -> Option<(u64, usize)> {
     None
 }
 
+/// What the varint of a `sint32` or `sint64` field holds: small for small numbers of either sign.
+pub const fn zigzag(value: i64) -> u64 {
+    (value << 1 ^ value >> 63) as u64
+}
+
 /// How many bytes a varint takes, 1 to 10.
 pub const fn varint_length(value: u64) -> usize {
     ((value | 1).ilog2() as usize * 9 + 73) / 64
@@ -161,6 +166,12 @@ impl<'a> Value<'a> {
             Self::Fixed32(value) => u64::from(value),
             Self::Bytes(_) | Self::Group => 0,
         }
+    }
+
+    /// The number of a `sint32` field.
+    pub fn sint32(self) -> i32 {
+        let number = self.number() as u32;
+        (number >> 1) as i32 ^ -((number & 1) as i32)
     }
 
     /// The number as a double.
