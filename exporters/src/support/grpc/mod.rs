@@ -200,16 +200,14 @@ fn broken(error: &hyper::Error) -> ExportError {
     grpc::export_error(&Status::unavailable(chain(error)))
 }
 
-/// An HTTP status in the place of a gRPC one, as a proxy gives it, by gRPC's own mapping.
+/// An HTTP status in the place of a gRPC one, as a proxy gives it. gRPC's own mapping is that of OTLP/HTTP, but
+/// for a bad request.
 fn unexpected_status(status: http::StatusCode) -> ExportError {
-    let code = match status.as_u16() {
-        400 => Code::Internal,
-        401 => Code::Unauthenticated,
-        403 => Code::PermissionDenied,
-        404 => Code::Unimplemented,
-        413 => Code::ResourceExhausted,
-        429 | 502 | 503 | 504 => Code::Unavailable,
-        _ => Code::Unknown,
+    let code = match Code::from_http(status) {
+        Code::InvalidArgument => Code::Internal,
+        // A success that is not 200 is not gRPC's.
+        Code::Ok => Code::Unknown,
+        code => code,
     };
     let text = format!("unexpected HTTP status code received from server: {status}");
     grpc::export_error(&Status::new(code.grpc().into(), text))
