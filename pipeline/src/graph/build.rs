@@ -9,7 +9,7 @@ use super::edge::{
     OutgoingEdge, ProcessorCounters, ProcessorEdge, StampStage, TransformStage, TransformStep,
 };
 use super::fan_out::FanOut;
-use super::plan::{Plan, Planned, PlannedListener, PlannedPipeline};
+use super::plan::{Plan, Planned, PlannedListener, PlannedPipeline, signals_of};
 use super::running::{RunningExtension, RunningReceiver};
 use crate::auth::Authenticators;
 use crate::component::{
@@ -78,13 +78,6 @@ impl Graph {
 
 /// The first stages of the pipelines that take a signal from a receiver.
 type Entries = BTreeMap<(ComponentId, Signal), Vec<Arc<dyn Consumer>>>;
-
-fn signals_of(pipelines: &[PlannedPipeline], takes: impl Fn(&PlannedPipeline) -> bool) -> SignalSet {
-    pipelines
-        .iter()
-        .filter(|pipeline| takes(pipeline))
-        .fold(SignalSet::default(), |signals, pipeline| signals.and(SignalSet::of(pipeline.signal)))
-}
 
 fn pipelines_of(pipelines: &[PlannedPipeline], takes: impl Fn(&PlannedPipeline) -> bool) -> Vec<String> {
     pipelines.iter().filter(|pipeline| takes(pipeline)).map(|pipeline| pipeline.id.to_string()).collect()

@@ -74,7 +74,9 @@ impl Plan {
                 Kind::Exporter,
                 &sections.exporters,
                 |registry, component, diagnostics| {
-                    registry.load_exporter(component, signals_of(&pipelines, &component.id), diagnostics)
+                    let signals =
+                        signals_of(&pipelines, |pipeline| pipeline.exporters.contains(&component.id));
+                    registry.load_exporter(component, signals, diagnostics)
                 },
             ),
             extensions: planner.load(Kind::Extension, &sections.extensions, Registry::load_extension),
@@ -192,10 +194,15 @@ impl Plan {
     }
 }
 
-/// The signals of the pipelines that name an exporter.
-fn signals_of(pipelines: &[PlannedPipeline], exporter: &ComponentId) -> SignalSet {
-    let named = pipelines.iter().filter(|pipeline| pipeline.exporters.contains(exporter));
-    named.fold(SignalSet::default(), |signals, pipeline| signals.and(SignalSet::of(pipeline.signal)))
+/// The signals of the pipelines that are chosen.
+pub(super) fn signals_of(
+    pipelines: &[PlannedPipeline],
+    takes: impl Fn(&PlannedPipeline) -> bool,
+) -> SignalSet {
+    pipelines
+        .iter()
+        .filter(|pipeline| takes(pipeline))
+        .fold(SignalSet::default(), |signals, pipeline| signals.and(SignalSet::of(pipeline.signal)))
 }
 
 pub(super) fn find<'a>(components: &'a [Component<'a>], id: &ComponentId) -> Option<&'a Component<'a>> {
