@@ -13,10 +13,10 @@ mod proxy;
 #[cfg(test)]
 pub(super) mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use http::header::{HeaderValue, PROXY_AUTHORIZATION, RETRY_AFTER, USER_AGENT};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode, Uri};
@@ -30,7 +30,7 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use spindle_config::Check;
 use spindle_config::types::{self, ClientTls, ClientUrl, Headers};
-use spindle_pipeline::auth::AuthConfig;
+use spindle_pipeline::auth::{self, AuthConfig};
 use spindle_pipeline::component::BuildContext;
 use spindle_pipeline::error::{BuildError, Code, ExportError};
 use spindle_pipeline::net::tls;
@@ -323,13 +323,8 @@ impl Target {
 /// The header for `user:password` as a URL has it, percent-encoded.
 fn basic_authorization(userinfo: &str) -> Option<HeaderValue> {
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
-    let mut plain: Vec<u8> = percent_decode_str(user).collect();
-    plain.push(b':');
-    plain.extend(percent_decode_str(password));
-    let encoded = base64::engine::general_purpose::STANDARD.encode(plain);
-    let mut authorization = HeaderValue::try_from(format!("Basic {encoded}")).ok()?;
-    authorization.set_sensitive(true);
-    Some(authorization)
+    let decode = |text| Cow::from(percent_decode_str(text));
+    auth::basic(&decode(user), &decode(password)).ok()
 }
 
 /// Where [`HttpClient::post`] looks for the client whose data it sends.

@@ -19,6 +19,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::InvalidHeaderValue;
 use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use spindle_config::ComponentId;
@@ -62,6 +65,14 @@ impl Refusal {
     pub fn unauthenticated(message: impl Into<String>, challenge: Option<&HeaderValue>) -> Self {
         Self { error: ConsumeError::new(Code::Unauthenticated, message), challenge: challenge.cloned() }
     }
+}
+
+/// The `Authorization` of a user with a password, marked as secret. RFC 7617.
+pub fn basic(user: &[u8], password: &[u8]) -> Result<HeaderValue, InvalidHeaderValue> {
+    let encoded = STANDARD.encode([user, password].join(&b':'));
+    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Which side of a request an authenticator is for.

@@ -24,7 +24,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use spindle_pipeline::auth::{
-    ClientAuthenticator, Fingerprinter, Offered, Refusal, Roles, ServerAuthenticator,
+    self, ClientAuthenticator, Fingerprinter, Offered, Refusal, Roles, ServerAuthenticator,
 };
 use spindle_pipeline::component::{
     BuildContext, Extension, ExtensionContext, ExtensionFactory, Factory, Stability,
@@ -101,11 +101,8 @@ fn authorization(user: &str, password: &str) -> Result<HeaderValue, String> {
     if user.is_empty() || user.contains(':') {
         return Err("a user's name must not be empty nor contain a colon".to_owned());
     }
-    let encoded = STANDARD.encode(format!("{user}:{password}"));
-    let mut value = HeaderValue::try_from(format!("Basic {encoded}"))
-        .map_err(|_| "user and password cannot stand in a header".to_owned())?;
-    value.set_sensitive(true);
-    Ok(value)
+    auth::basic(user.as_bytes(), password.as_bytes())
+        .map_err(|_| "user and password cannot stand in a header".to_owned())
 }
 
 struct Client(Watched<HeaderValue>);
