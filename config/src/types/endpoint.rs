@@ -1,6 +1,7 @@
 //! Addresses: where to listen, and where to send.
 
 use std::fmt;
+use std::net::IpAddr;
 
 /// How a listener is reached, the key `transport`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
@@ -21,7 +22,7 @@ impl Transport {
     /// The host that stands for `host` where only one version of IP is wanted; `None` when it is an
     /// address of the other. Names that have to be resolved stay as they are.
     fn host(self, host: String) -> Option<String> {
-        let address = host.parse::<std::net::IpAddr>().ok();
+        let address = host.parse::<IpAddr>().ok();
         match (self, host.as_str()) {
             (Self::Tcp4, "") => Some("0.0.0.0".to_owned()),
             (Self::Tcp4, "localhost") => Some("127.0.0.1".to_owned()),
@@ -73,10 +74,7 @@ impl ListenAddress {
     pub fn is_local(&self) -> bool {
         match self {
             Self::Unix(_) => true,
-            Self::Tcp { host, .. } => {
-                host == "localhost"
-                    || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-            }
+            Self::Tcp { host, .. } => is_loopback(host),
         }
     }
 
@@ -90,6 +88,11 @@ impl ListenAddress {
             _ => false,
         }
     }
+}
+
+/// Whether a host, without brackets, is this machine by its name or address.
+pub fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn hosts_overlap(one: &str, two: &str) -> bool {

@@ -11,7 +11,7 @@ mod tls;
 mod tests;
 
 pub use duration::Duration;
-pub use endpoint::{ClientUrl, ListenAddress, Transport};
+pub use endpoint::{ClientUrl, ListenAddress, Transport, is_loopback};
 pub use optional::Optional;
 pub use secret::{Headers, Secret};
 pub use tls::{ClientTls, ServerTls, TlsFiles};

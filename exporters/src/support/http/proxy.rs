@@ -10,7 +10,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -20,7 +19,7 @@ use hyper_util::client::legacy::connect::proxy::Tunnel;
 use hyper_util::client::legacy::connect::{Connected, Connection, HttpConnector};
 use hyper_util::client::proxy::matcher::Matcher;
 use hyper_util::rt::TokioIo;
-use spindle_config::types::ClientUrl;
+use spindle_config::types::{ClientUrl, is_loopback};
 use spindle_pipeline::error::BuildError;
 use tokio::net::TcpStream;
 use tower_service::Service;
@@ -74,7 +73,8 @@ impl Proxies {
     }
 
     fn way(&self, uri: &Uri) -> Way {
-        let intercept = self.matcher.as_ref().filter(|_| self.includes_loopback || !is_loopback(uri));
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
+        let intercept = self.matcher.as_ref().filter(|_| self.includes_loopback || !is_loopback(host));
         let Some(intercept) = intercept.and_then(|matcher| matcher.intercept(uri)) else {
             return Way::Direct;
         };
@@ -108,11 +108,6 @@ pub(super) fn check(url: &str) -> Result<(), String> {
 /// In the environment `proxy:3128` is a proxy as well.
 fn with_scheme(value: &str) -> String {
     if value.contains("://") { value.to_owned() } else { format!("http://{value}") }
-}
-
-fn is_loopback(uri: &Uri) -> bool {
-    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// Connects to back ends, or to the proxies in front of them.
