@@ -1,7 +1,5 @@
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue as OracleValue, KeyValue};
-use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::resource::v1::Resource;
 use proptest::prelude::*;
 use prost::Message;
 use sha2::{Digest, Sha256};
@@ -11,6 +9,7 @@ use spindle_pipeline::otlp::walk;
 use spindle_pipeline::pattern;
 use spindle_pipeline::testing::arbitrary::{self, Options};
 use spindle_pipeline::testing::config_with_problems;
+use spindle_pipeline::testing::oracle::{item_attributes, resources};
 use spindle_pipeline::{Batch, Decoded, Signal};
 
 use super::*;
@@ -219,58 +218,6 @@ fn converted(target: &str, attribute: &KeyValue) -> Option<Value> {
         ("double", Some(Value::BoolValue(value))) => Some(Value::DoubleValue(f64::from(u8::from(value)))),
         ("double", Some(Value::StringValue(text))) => parse_float(&text).map(Value::DoubleValue),
         _ => None,
-    }
-}
-
-/// The attributes of every item, in order.
-fn item_attributes(decoded: &mut Decoded) -> Vec<&mut Vec<KeyValue>> {
-    match decoded {
-        Decoded::Traces(request) => request
-            .resource_spans
-            .iter_mut()
-            .flat_map(|group| &mut group.scope_spans)
-            .flat_map(|scope| &mut scope.spans)
-            .map(|span| &mut span.attributes)
-            .collect(),
-        Decoded::Logs(request) => request
-            .resource_logs
-            .iter_mut()
-            .flat_map(|group| &mut group.scope_logs)
-            .flat_map(|scope| &mut scope.log_records)
-            .map(|record| &mut record.attributes)
-            .collect(),
-        Decoded::Metrics(request) => request
-            .resource_metrics
-            .iter_mut()
-            .flat_map(|group| &mut group.scope_metrics)
-            .flat_map(|scope| &mut scope.metrics)
-            .filter_map(|metric| metric.data.as_mut())
-            .flat_map(point_attributes)
-            .collect(),
-    }
-}
-
-fn point_attributes(data: &mut Data) -> Vec<&mut Vec<KeyValue>> {
-    match data {
-        Data::Gauge(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-        Data::Sum(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-        Data::Histogram(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-        Data::ExponentialHistogram(data) => {
-            data.data_points.iter_mut().map(|point| &mut point.attributes).collect()
-        }
-        Data::Summary(data) => data.data_points.iter_mut().map(|point| &mut point.attributes).collect(),
-    }
-}
-
-fn resources(decoded: &mut Decoded) -> Vec<&mut Option<Resource>> {
-    match decoded {
-        Decoded::Traces(request) => {
-            request.resource_spans.iter_mut().map(|group| &mut group.resource).collect()
-        }
-        Decoded::Metrics(request) => {
-            request.resource_metrics.iter_mut().map(|group| &mut group.resource).collect()
-        }
-        Decoded::Logs(request) => request.resource_logs.iter_mut().map(|group| &mut group.resource).collect(),
     }
 }
 
