@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod differ;
 pub mod golden;
+pub mod grpc;
 pub mod jaeger;
 pub mod peers;
 pub mod plain;

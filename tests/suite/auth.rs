@@ -9,7 +9,7 @@ use harness::{client, raw, wait};
 use http::{Method, Request};
 use spindle_pipeline::testing::spans;
 
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = harness::grpc::path(spindle_pipeline::Signal::Traces);
 
 /// An agent whose doors, and not its health check, are guarded by an extension with this body.
 fn gateway(id: &str, body: &str, back_end: &Capture) -> AgentBuilder {

@@ -12,7 +12,7 @@ use tonic::Code;
 
 use crate::load::{Load, SPANS};
 
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = harness::grpc::path(spindle_pipeline::Signal::Traces);
 const HEADERS: [(&str, &str); 2] = [("content-type", "application/grpc"), ("te", "trailers")];
 const LIMIT_MIB: u64 = 96;
 const SPIKE_MIB: u64 = 24;

@@ -15,8 +15,6 @@ use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::Trac
 use prost::Message;
 use spindle_pipeline::testing::spans;
 
-use crate::traces;
-
 const RUN: &str = "container-run-20260102T030405Z-0123abcd";
 
 /// Series as lines, in their order.
@@ -144,7 +142,7 @@ service:
     .await;
     let page = Prometheus::start_scraping(&[format!("127.0.0.1:{}", agent.port("metrics"))]).await;
     let request = ExportTraceServiceRequest::decode(spans::request(1)).unwrap();
-    let trace_id = traces::hex(&request.resource_spans[0].scope_spans[0].spans[0].trace_id);
+    let trace_id = plain::hex(&request.resource_spans[0].scope_spans[0].spans[0].trace_id);
     let mut client = TraceServiceClient::connect(agent.url("grpc")).await.unwrap();
     client.export(request).await.unwrap();
 

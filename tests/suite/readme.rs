@@ -8,11 +8,11 @@ use harness::peers::repository;
 use harness::prometheus::Prometheus;
 use tokio::process::Command;
 
-/// The blocks of a language in the README, in order.
-fn blocks(language: &str) -> Vec<String> {
+/// The commands of the README, block by block.
+fn blocks() -> Vec<String> {
     let readme = std::fs::read_to_string(repository().join("README.md")).unwrap();
     readme
-        .split(&format!("```{language}\n"))
+        .split("```console\n")
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap().trim_end().to_owned())
         .collect()
@@ -20,7 +20,7 @@ fn blocks(language: &str) -> Vec<String> {
 
 /// The one line of all blocks that starts so.
 fn line(start: &str) -> String {
-    let all = blocks("console").join("\n");
+    let all = blocks().join("\n");
     let lines: Vec<&str> = all.lines().filter(|line| line.starts_with(start)).collect();
     assert_eq!(lines.len(), 1, "{start}: {lines:?}");
     lines[0].to_owned()
@@ -29,7 +29,7 @@ fn line(start: &str) -> String {
 /// A newcomer types these two first.
 #[test]
 fn the_first_commands_are_the_main_job_and_the_tests() {
-    let blocks = blocks("console");
+    let blocks = blocks();
     assert_eq!(blocks[0], "cargo run --release");
     assert_eq!(blocks[1], "tests/run.sh");
     let ci = std::fs::read_to_string(repository().join(".ci/run")).unwrap();
@@ -52,7 +52,7 @@ async fn the_next_step_shows_a_trace_and_series() {
         .start()
         .await;
 
-    let by_hand = blocks("console").into_iter().find(|block| block.contains("curl")).unwrap();
+    let by_hand = blocks().into_iter().find(|block| block.contains("curl")).unwrap();
     let sent = Command::new("bash")
         .args(["-ec", &by_hand.replace("localhost:4318", &format!("localhost:{}", agent.port("http")))])
         .output()

@@ -14,7 +14,7 @@ use tonic::Code;
 
 use crate::load::Load;
 
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = harness::grpc::path(spindle_pipeline::Signal::Traces);
 
 /// All signals, through a processor, to a back end; `telemetry` is the section of that name.
 fn agent(back_end: &str, telemetry: &str) -> AgentBuilder {

@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 const PROTOBUF: &str = "content-type: application/x-protobuf";
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = harness::grpc::path(spindle_pipeline::Signal::Traces);
 
 /// An agent that takes OTLP by these protocols and hands it on to a back end.
 fn gateway(protocols: &str, back_end: &Capture) -> AgentBuilder {

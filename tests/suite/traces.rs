@@ -2,6 +2,7 @@
 
 use harness::agent::Agent;
 use harness::jaeger::{Jaeger, count_spans};
+use harness::plain;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::trace_service_client::TraceServiceClient;
 use prost::Message;
@@ -19,11 +20,6 @@ service: {{pipelines: {{traces: {{receivers: [otlp], processors: [batch], export
     )
 }
 
-/// An id as Jaeger's API takes it.
-pub fn hex(id: &[u8]) -> String {
-    id.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
-}
-
 /// The thinnest whole path: what goes in by gRPC is in Jaeger.
 #[tokio::test]
 async fn a_span_goes_through_the_agent_into_jaeger() {
@@ -34,7 +30,7 @@ async fn a_span_goes_through_the_agent_into_jaeger() {
     let mut client = TraceServiceClient::connect(agent.url("grpc")).await.unwrap();
     let response = client.export(request).await.unwrap().into_inner();
     assert_eq!(response.partial_success, None);
-    let hex = hex(trace_id);
+    let hex = plain::hex(trace_id);
     let groups = jaeger.wait_for_trace(&hex, 1).await;
     assert_eq!(count_spans(&groups), 1);
     let (status, output) = agent.stop().await;

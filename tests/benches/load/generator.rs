@@ -86,7 +86,7 @@ async fn worker(
         let request = Request::builder()
             .method(Method::POST)
             .version(Version::HTTP_2)
-            .uri(format!("http://{address}/opentelemetry.proto.collector.trace.v1.TraceService/Export"))
+            .uri(format!("http://{address}{}", harness::grpc::path(spindle_pipeline::Signal::Traces)))
             .header("content-type", "application/grpc")
             .header("te", "trailers")
             .body(Full::new(message.clone()))

@@ -4,65 +4,15 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
+use harness::grpc::{self, Raw};
 use http::uri::PathAndQuery;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use spindle_pipeline::Signal;
 use tokio::net::TcpListener;
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
-
-const PATH: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-/// Larger than tonic's 8 KiB, so that messages do not grow in steps.
-const BUFFER: usize = 64 * 1024;
-
-/// tonic with messages that stay bytes.
-#[derive(Clone, Copy, Default)]
-struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(item);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(BUFFER, BUFFER)
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, input: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        let length = input.remaining();
-        Ok(Some(input.copy_to_bytes(length)))
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::new(BUFFER, BUFFER)
-    }
-}
 
 /// Passes a message on, or answers it when there is nobody to pass it on to.
 #[derive(Clone)]
@@ -78,7 +28,7 @@ impl tonic::server::UnaryService<Bytes> for Forward {
             let Some(channel) = channel else { return Ok(Response::new(Bytes::new())) };
             let mut client = tonic::client::Grpc::new(channel);
             client.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-            let path = PathAndQuery::from_static(PATH);
+            let path = PathAndQuery::from_static(grpc::path(Signal::Traces));
             let response = client.unary(Request::new(request.into_inner()), path, Raw).await?;
             Ok(Response::new(response.into_inner()))
         })

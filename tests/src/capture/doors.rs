@@ -6,7 +6,7 @@ use std::io::Read;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bytes::{Buf, BufMut, Bytes};
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -21,12 +21,11 @@ use prost::Message;
 use spindle_pipeline::Signal;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tonic::codec::{
-    Codec, CompressionEncoding, DecodeBuf, Decoder, EnabledCompressionEncodings, EncodeBuf, Encoder,
-};
+use tonic::codec::{CompressionEncoding, EnabledCompressionEncodings};
 use tonic::{Code, Status};
 
 use super::{Answer, Received, State};
+use crate::grpc::{self, Raw};
 
 const LARGEST: usize = 64 << 20;
 
@@ -146,7 +145,7 @@ impl tonic::server::UnaryService<Bytes> for Collect {
 
     fn call(&mut self, request: tonic::Request<Bytes>) -> Self::Future {
         let (state, headers) = (Arc::clone(&self.state), self.headers.clone());
-        let signal = Signal::ALL.into_iter().find(|signal| self.path == grpc_path(*signal));
+        let signal = Signal::ALL.into_iter().find(|signal| self.path == grpc::path(*signal));
         Box::pin(async move {
             let Some(signal) = signal else { return Err(Status::unimplemented("no such method")) };
             let body = request.into_inner();
@@ -163,52 +162,5 @@ impl tonic::server::UnaryService<Bytes> for Collect {
                 None => std::future::pending().await,
             }
         })
-    }
-}
-
-fn grpc_path(signal: Signal) -> &'static str {
-    match signal {
-        Signal::Traces => "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-        Signal::Metrics => "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-        Signal::Logs => "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    }
-}
-
-/// tonic with messages that stay bytes.
-#[derive(Clone, Copy, Default)]
-pub struct Raw;
-
-impl Codec for Raw {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, out: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        out.put(item);
-        Ok(())
-    }
-}
-
-impl Decoder for Raw {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, input: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        let length = input.remaining();
-        Ok(Some(input.copy_to_bytes(length)))
     }
 }

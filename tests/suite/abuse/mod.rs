@@ -21,7 +21,7 @@ const MEMORY: u64 = 200 << 20;
 
 const PROTOBUF: &str = "content-type: application/x-protobuf";
 const JSON: &str = "content-type: application/json";
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const TRACES: &str = harness::grpc::path(spindle_pipeline::Signal::Traces);
 const GRPC: (&str, &str) = ("content-type", "application/grpc");
 
 /// An agent with both doors at their defaults, and impatient ones beside them.
