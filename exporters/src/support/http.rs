@@ -214,14 +214,14 @@ impl HttpClient {
         if let Some(authorization) = self.proxies.authorization(&parts.uri) {
             parts.headers.insert(PROXY_AUTHORIZATION, authorization);
         }
-        let shown = shown(&parts.uri);
+        let uri = parts.uri.clone();
         let mut request = Request::from_parts(parts, Full::new(body));
         let mut waiting =
             Waiting { connection: Some(capture_connection(&mut request)), since: Instant::now() };
         let response = self.client.request(request).await;
         waiting.connection = None;
         let response = response.map_err(|error| {
-            let text = format!("failed to make an HTTP request: Post \"{shown}\": {}", chain(&error));
+            let text = format!("failed to make an HTTP request: Post \"{}\": {}", shown(&uri), chain(&error));
             ExportError::new(Code::Unavailable, text)
         })?;
         let (parts, incoming) = response.into_parts();
